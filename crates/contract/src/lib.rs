@@ -1,0 +1,18 @@
+#![doc = include_str!("../README.md")]
+//!
+//! **Invariant:** this crate does no I/O, reads no clock and knows no AWS service.
+
+mod grammar;
+mod json;
+mod problem;
+mod record;
+mod tenant;
+
+pub use grammar::{Collection, GrammarError, RecordId};
+pub use json::{Json, JsonError, Number};
+pub use problem::{CATALOGUE, FieldError, Kind, MEDIA_TYPE, Problem, ProblemDocument};
+pub use record::{Page, Record};
+pub use tenant::{
+    AdminTenant, Isolation, IssuedKey, KeyStatus, KeySummary, OnboardRequest, Onboarded, TenantDetails,
+    TenantStatus, TenantView, TransitionError, UnknownWord,
+};
