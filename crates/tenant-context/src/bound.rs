@@ -1,0 +1,52 @@
+//! What a handler can ask for.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use crate::{Aws, Table};
+
+/// Something that a handler takes as an argument, bound to the caller `C`.
+///
+/// What a tenant may touch is bound to a [`crate::TenantContext`], what the platform team may do to an
+/// [`Operator`]. A tenant's function that asks for the latter does not compile.
+pub trait Bound<C>: Sized {
+    /// What all requests of a warm function share.
+    type Opened: Send + Sync + 'static;
+
+    /// Opens it, once, while the function starts.
+    ///
+    /// # Errors
+    /// [`OpenError`] ends the start of the function.
+    fn open(aws: &Aws) -> impl Future<Output = Result<Self::Opened, OpenError>>;
+
+    /// Binds it to one request's caller.
+    fn bind(opened: &Self::Opened, caller: &Arc<C>) -> Self;
+}
+
+/// Why a function cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The template does not give the function the table that its handler uses.
+    #[error("the environment variable {} is not set, which the handler needs", .0.variable())]
+    NoTable(Table),
+}
+
+/// A principal of the platform team, authenticated by API Gateway with `AWS_IAM`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Operator {
+    arn: String,
+}
+
+impl Operator {
+    /// The operator whom API Gateway names in `requestContext.identity.userArn`.
+    #[must_use]
+    pub fn new(arn: impl Into<String>) -> Self {
+        Self { arn: arn.into() }
+    }
+
+    /// The principal's ARN, for logs and the audit.
+    #[must_use]
+    pub fn arn(&self) -> &str {
+        &self.arn
+    }
+}

@@ -1,0 +1,24 @@
+#![doc = include_str!("../README.md")]
+//!
+//! **Invariant:** a [`TenantContext`] comes from [`Contexts`] alone. It has no public constructor and no
+//! `Deserialize`, so that no request can bring one along.
+//!
+//! **Invariant:** the names of two tenants never meet, whatever their ids: ids hold neither `#`, `/` nor
+//! `-`, and every name ends the id with one of these or stands for it alone.
+
+mod aws;
+mod bound;
+mod cache;
+mod context;
+mod ids;
+mod item;
+mod lookup;
+mod names;
+
+pub use aws::{Aws, AwsFailure, AwsSettings, Meter, Secret, Table};
+pub use bound::{Bound, OpenError, Operator};
+pub use context::{Caller, TenantContext};
+pub use ids::{ApiKeyId, IdError, TenantId};
+pub use item::KeyItem;
+pub use lookup::{ContextError, Contexts};
+pub use names::{ObjectPrefix, PartitionKey};
