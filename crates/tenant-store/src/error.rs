@@ -1,0 +1,38 @@
+//! What can go wrong in a store.
+
+use contract::{Kind, Problem};
+use tenant_context::AwsFailure;
+
+/// A call of a store that did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// This tenant has no such thing.
+    #[error("there is no such item")]
+    NotFound,
+    /// The thing is not in the state that the caller requires.
+    #[error("the precondition does not hold")]
+    PreconditionFailed,
+    /// The item would exceed DynamoDB's 400 KB.
+    #[error("the item would have {0} bytes")]
+    TooLarge(usize),
+    /// DynamoDB's failure.
+    #[error(transparent)]
+    Aws(#[from] AwsFailure),
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::NotFound => Problem::not_found(),
+            StoreError::PreconditionFailed => Problem::precondition_failed(),
+            StoreError::TooLarge(bytes) => Problem::new(
+                Kind::PayloadTooLarge,
+                format!(
+                    "The record would take {bytes} bytes; at most {} are possible.",
+                    crate::item::MAX_ITEM
+                ),
+            ),
+            StoreError::Aws(failure) => failure.into(),
+        }
+    }
+}
