@@ -1,0 +1,120 @@
+//! The environment, read once.
+
+use std::time::Duration;
+
+use tenant_context::{AwsSettings, Secret, Table};
+
+/// What a function's environment says.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The function's name, for its log.
+    pub function: String,
+    /// The way to AWS.
+    pub aws: AwsSettings,
+}
+
+/// A setting that is missing or cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SettingsError {
+    /// The variable is not set.
+    #[error("the environment variable {0} is not set")]
+    Missing(&'static str),
+    /// The variable's value is not of its form.
+    #[error("the environment variable {variable} must be {form}")]
+    Invalid {
+        /// The variable.
+        variable: &'static str,
+        /// What is expected.
+        form: &'static str,
+    },
+}
+
+/// Where variables come from.
+type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+impl Settings {
+    /// Reads the process's environment.
+    ///
+    /// # Errors
+    /// [`SettingsError`] names the variable, never a value.
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the environment")]
+    pub fn from_environment() -> Result<Self, SettingsError> {
+        Self::read(&|name| std::env::var(name).ok())
+    }
+
+    fn read(variable: Lookup<'_>) -> Result<Self, SettingsError> {
+        let optional = |name| variable(name).filter(|value| !value.is_empty());
+        let required = |name| optional(name).ok_or(SettingsError::Missing(name));
+        let context_ttl = match optional("TENANT_CONTEXT_TTL") {
+            None => Duration::from_secs(30),
+            Some(text) => {
+                text.parse().ok().filter(|seconds| *seconds <= 300).map(Duration::from_secs).ok_or(
+                    SettingsError::Invalid {
+                        variable: "TENANT_CONTEXT_TTL",
+                        form: "whole seconds, at most 300",
+                    },
+                )?
+            }
+        };
+        let system_roots = match optional("TLS_ROOTS").as_deref() {
+            None | Some("aws") => false,
+            Some("system") => true,
+            Some(_) => {
+                return Err(SettingsError::Invalid { variable: "TLS_ROOTS", form: "aws or system" });
+            }
+        };
+        Ok(Self {
+            function: required("AWS_LAMBDA_FUNCTION_NAME")?,
+            aws: AwsSettings {
+                region: required("AWS_REGION")?,
+                endpoint_url: optional("AWS_ENDPOINT_URL"),
+                access_key_id: required("AWS_ACCESS_KEY_ID")?,
+                secret_access_key: Secret::new(required("AWS_SECRET_ACCESS_KEY")?),
+                session_token: optional("AWS_SESSION_TOKEN").map(Secret::new),
+                system_roots,
+                context_ttl,
+                tables: Table::ALL
+                    .iter()
+                    .filter_map(|table| Some((*table, optional(table.variable())?)))
+                    .collect(),
+            },
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(changes: &[(&str, &str)]) -> Result<Settings, SettingsError> {
+        Settings::read(&|name| {
+            let given = [
+                ("AWS_LAMBDA_FUNCTION_NAME", "records-get"),
+                ("AWS_REGION", "eu-central-1"),
+                ("AWS_ACCESS_KEY_ID", "AKID"),
+                ("AWS_SECRET_ACCESS_KEY", "hush"),
+            ];
+            changes
+                .iter()
+                .chain(&given)
+                .find(|(given, _)| *given == name)
+                .map(|(_, value)| (*value).to_owned())
+        })
+    }
+
+    #[test]
+    fn a_missing_or_malformed_setting_ends_the_start_with_its_name() {
+        assert!(read(&[]).is_ok());
+        assert_eq!(read(&[("AWS_REGION", "")]).unwrap_err(), SettingsError::Missing("AWS_REGION"));
+        for ttl in ["x", "-1", "301", "1.5"] {
+            assert!(read(&[("TENANT_CONTEXT_TTL", ttl)]).is_err(), "{ttl}");
+        }
+        assert!(read(&[("TLS_ROOTS", "none")]).is_err());
+    }
+
+    #[test]
+    fn secrets_are_not_shown() {
+        let shown = format!("{:?}", read(&[("AWS_SESSION_TOKEN", "hush-too")]).unwrap());
+        assert!(!shown.contains("hush"), "{shown}");
+    }
+}
