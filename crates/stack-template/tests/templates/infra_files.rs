@@ -1,0 +1,160 @@
+//! The files of this repository.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use serde_json::Value;
+use stack_template::{Authorization, Inputs, Stack, read};
+
+fn stack() -> Stack {
+    let infra = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../infra");
+    let inputs = Inputs {
+        template: infra.join("template.yaml"),
+        usage_plans: infra.join("usage-plans.yaml"),
+        account_id: "123456789012".to_owned(),
+        region: "eu-central-1".to_owned(),
+        stack_name: "tenantry".to_owned(),
+        parameters: BTreeMap::new(),
+    };
+    read(&inputs).unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn texts(value: &Value) -> Vec<&str> {
+    let items = value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice);
+    items.iter().filter_map(Value::as_str).collect()
+}
+
+#[test]
+fn the_routes_are_those_of_the_design() {
+    let stack = stack();
+    let routes: Vec<_> = stack
+        .apis
+        .iter()
+        .flat_map(|api| &api.routes)
+        .map(|route| (route.method.as_str(), route.path.as_str(), route.function.as_str()))
+        .collect();
+    assert_eq!(
+        routes,
+        [
+            ("GET", "/tenant", "tenant-get"),
+            ("POST", "/records/{collection}", "records-create"),
+            ("GET", "/records/{collection}", "records-list"),
+            ("GET", "/records/{collection}/{id}", "records-get"),
+            ("PUT", "/records/{collection}/{id}", "records-put"),
+            ("DELETE", "/records/{collection}/{id}", "records-delete"),
+            ("POST", "/tenants", "admin-tenants-create"),
+            ("GET", "/tenants/{tenant_id}", "admin-tenants-get"),
+        ]
+    );
+}
+
+#[test]
+fn the_data_api_takes_keys_and_the_control_api_signatures() {
+    let stack = stack();
+    let [data, control] = stack.apis.as_slice() else { panic!("two APIs") };
+    let open = |route: &&stack_template::Route| {
+        !route.api_key_required || route.authorization != Authorization::None
+    };
+    assert_eq!(data.routes.iter().find(open), None);
+    let unsigned = |route: &&stack_template::Route| {
+        route.api_key_required || route.authorization != Authorization::AwsIam
+    };
+    assert_eq!(control.routes.iter().find(unsigned), None);
+    assert_eq!((data.stage.as_str(), control.stage.as_str()), ("v1", "v1"));
+}
+
+#[test]
+fn every_plan_has_a_row_for_every_route_within_its_own_limits() {
+    let stack = stack();
+    let names: Vec<_> = stack.plans.iter().map(|plan| plan.name.as_str()).collect();
+    assert_eq!(names, ["tenantry-free", "tenantry-standard", "tenantry-premium"]);
+    let routes: BTreeSet<_> = stack.apis[0].routes.iter().map(|route| (&route.path, &route.method)).collect();
+    for plan in &stack.plans {
+        let [stage] = plan.stages.as_slice() else { panic!("{} has one stage", plan.name) };
+        let own = plan.throttle.expect("a plan with method throttles has its own");
+        let rows: BTreeSet<_> = stage.routes.iter().map(|row| (&row.path, &row.method)).collect();
+        assert_eq!(rows, routes, "{}", plan.name);
+        for row in &stage.routes {
+            let within = row.throttle.rate <= own.rate && row.throttle.burst <= own.burst;
+            assert!(within, "{}: {} {}", plan.name, row.method, row.path);
+        }
+    }
+}
+
+#[test]
+fn no_tables_name_begins_like_a_silos() {
+    let stack = stack();
+    assert!(stack.tables.iter().all(|table| !table.name.starts_with("tenantry-silo-")));
+    assert!(stack.buckets.iter().all(|bucket| !bucket.name.starts_with("tenantry-silo-")));
+}
+
+#[test]
+fn no_role_may_scan_and_none_has_a_wildcard_action() {
+    for role in stack().roles {
+        for (name, document) in &role.policies {
+            for statement in document["Statement"].as_array().expect("statements in a list") {
+                for action in texts(&statement["Action"]) {
+                    let wide =
+                        action.contains('*') || action.contains("PartiQL") || action == "dynamodb:Scan";
+                    assert!(!wide, "{}/{name}: {action}", role.name);
+                }
+                assert!(!texts(&statement["Resource"]).contains(&"*"), "{}/{name}", role.name);
+            }
+        }
+    }
+}
+
+#[test]
+fn every_statement_of_the_tenants_role_tests_every_tag() {
+    let stack = stack();
+    let role =
+        stack.roles.iter().find(|role| role.name == "tenantry-tenant-access").expect("the tenants' role");
+    for (_, document) in &role.policies {
+        assert_eq!(document["Version"], "2012-10-17", "variables need it");
+        for statement in document["Statement"].as_array().expect("statements in a list") {
+            let condition = &statement["Condition"];
+            for tag in ["tenant-id", "api-key-id"] {
+                assert_eq!(
+                    condition["Null"][format!("aws:PrincipalTag/{tag}")],
+                    "false",
+                    "{}",
+                    statement["Sid"]
+                );
+            }
+            assert!(
+                condition["StringEquals"]["aws:PrincipalTag/isolation"] != Value::Null,
+                "{}",
+                statement["Sid"]
+            );
+            let dynamodb = texts(&statement["Action"]).iter().any(|action| action.starts_with("dynamodb:"));
+            if dynamodb {
+                assert_eq!(condition["Null"]["dynamodb:LeadingKeys"], "false", "{}", statement["Sid"]);
+            } else {
+                assert_eq!(
+                    condition["StringEquals"]["s3:ResourceAccount"], "123456789012",
+                    "{}",
+                    statement["Sid"]
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn the_gateways_own_answers_are_problems() {
+    for api in stack().apis {
+        for (kind, response) in &api.gateway_responses {
+            assert_eq!(response.headers["Content-Type"], "application/problem+json", "{kind}");
+            let template =
+                response.templates["application/json"].replace("$context.error.messageString", "\"m\"");
+            let problem: Value =
+                serde_json::from_str(&template).unwrap_or_else(|error| panic!("{kind}: {error}"));
+            let members: BTreeSet<_> =
+                problem.as_object().expect("an object").keys().map(String::as_str).collect();
+            assert_eq!(members, BTreeSet::from(["detail", "instance", "status", "title", "type"]), "{kind}");
+            if let Some(status) = response.status {
+                assert_eq!(problem["status"], status, "{kind}");
+            }
+        }
+    }
+}

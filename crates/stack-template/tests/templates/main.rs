@@ -1,0 +1,7 @@
+//! What is read from templates, and what is found in them.
+
+mod common;
+mod findings;
+mod infra_files;
+mod robustness;
+mod understood;
