@@ -1,0 +1,99 @@
+//! What requests look up, in memory. Its size is bounded by the number of keys.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::Bound;
+use std::sync::Arc;
+
+use super::model::{ApiKey, Page, digest};
+
+/// All keys and memberships, as the database has them.
+#[derive(Debug, Default)]
+pub(super) struct Index {
+    keys: BTreeMap<String, Arc<ApiKey>>,
+    ids: HashMap<[u8; 32], String>,
+    /// Key ids by plan id, and the other way round.
+    members: BTreeMap<String, BTreeSet<String>>,
+    plans: HashMap<String, BTreeSet<String>>,
+}
+
+impl Index {
+    pub(super) fn len(&self) -> usize {
+        self.keys.len()
+    }
+
+    pub(super) fn key(&self, id: &str) -> Option<&Arc<ApiKey>> {
+        self.keys.get(id)
+    }
+
+    pub(super) fn by_value(&self, value: &[u8]) -> Option<&Arc<ApiKey>> {
+        let key = self.keys.get(self.ids.get(&digest(value))?)?;
+        key.value.is(value).then_some(key)
+    }
+
+    pub(super) fn is_member(&self, plan_id: &str, key_id: &str) -> bool {
+        self.members.get(plan_id).is_some_and(|keys| keys.contains(key_id))
+    }
+
+    pub(super) fn put(&mut self, key: ApiKey) -> Arc<ApiKey> {
+        let key = Arc::new(key);
+        self.ids.insert(key.value.digest(), key.id.clone());
+        self.keys.insert(key.id.clone(), Arc::clone(&key));
+        key
+    }
+
+    pub(super) fn remove(&mut self, key_id: &str) {
+        if let Some(key) = self.keys.remove(key_id) {
+            self.ids.remove(&key.value.digest());
+        }
+        for plan_id in self.plans.remove(key_id).unwrap_or_default() {
+            self.forget_member(&plan_id, key_id);
+        }
+    }
+
+    pub(super) fn attach(&mut self, plan_id: String, key_id: String) {
+        self.members.entry(plan_id.clone()).or_default().insert(key_id.clone());
+        self.plans.entry(key_id).or_default().insert(plan_id);
+    }
+
+    pub(super) fn detach(&mut self, plan_id: &str, key_id: &str) {
+        self.forget_member(plan_id, key_id);
+        if let Some(plans) = self.plans.get_mut(key_id) {
+            plans.remove(plan_id);
+        }
+    }
+
+    fn forget_member(&mut self, plan_id: &str, key_id: &str) {
+        if let Some(keys) = self.members.get_mut(plan_id) {
+            keys.remove(key_id);
+        }
+    }
+
+    /// Keys whose names begin with `prefix`, after the id `after`.
+    pub(super) fn page(&self, prefix: &str, after: Option<&str>, limit: usize) -> Page<Arc<ApiKey>> {
+        let keys = self.keys.range::<str, _>(beyond(after)).map(|(_, key)| key);
+        page(keys, prefix, limit)
+    }
+
+    /// The same of a plan's keys.
+    pub(super) fn members_page(
+        &self,
+        plan_id: &str,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Page<Arc<ApiKey>> {
+        let ids = self.members.get(plan_id).into_iter().flat_map(|ids| ids.range::<str, _>(beyond(after)));
+        page(ids.filter_map(|id| self.keys.get(id)), prefix, limit)
+    }
+}
+
+fn beyond(after: Option<&str>) -> (Bound<&str>, Bound<&str>) {
+    (after.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded)
+}
+
+fn page<'k>(keys: impl Iterator<Item = &'k Arc<ApiKey>>, prefix: &str, limit: usize) -> Page<Arc<ApiKey>> {
+    let mut keys = keys.filter(|key| key.name.starts_with(prefix));
+    let items: Vec<_> = keys.by_ref().take(limit).cloned().collect();
+    let position = keys.next().and_then(|_| items.last()).map(|key| key.id.clone());
+    Page { items, position }
+}

@@ -1,0 +1,10 @@
+//! API keys and the usage plans that they belong to.
+
+mod database;
+mod index;
+mod model;
+mod store;
+
+pub use model::{Admission, ApiKey, ApiKeyValue, KeyChange, NewApiKey, Page};
+pub use store::{KeyStore, MAX_KEYS};
+pub(crate) use store::{no_such_key, no_such_member, no_such_plan};
