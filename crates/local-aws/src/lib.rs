@@ -1,0 +1,33 @@
+#![doc = include_str!("../README.md")]
+//!
+//! **Invariant:** no service sees a request before its signature was verified, its service was found in the
+//! signed credential scope, and [`Authorize`] has allowed its action.
+//!
+//! **Invariant:** secrets and session tokens are compared in constant time and are in no `Debug` output, no
+//! error and no answer.
+//!
+//! **Invariant:** what DynamoDB's server is sent is made of the verified request: one operation, one body, and
+//! no header that was not looked at.
+
+mod authorize;
+mod clock;
+mod dynamo;
+mod error;
+mod front;
+mod principals;
+mod protocol;
+mod random;
+mod secret;
+mod sigv4;
+#[cfg(test)]
+mod testing;
+
+pub use authorize::{AllowVerified, Authorize, Denied};
+pub use clock::Clock;
+pub use dynamo::Dynamo;
+pub use error::Error;
+pub use front::{Front, MAX_BODY_BYTES, Service, Services};
+pub use principals::{MAX_PRINCIPALS, Principal, PrincipalKind, Principals};
+pub use protocol::rest_json_error;
+pub use secret::Secret;
+pub use sigv4::{SignatureError, Verified, Verifier};

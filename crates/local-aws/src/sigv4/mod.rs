@@ -1,0 +1,225 @@
+//! Verification of AWS Signature Version 4, in the `Authorization` header and in the query ("AWS Signature
+//! Version 4 for API requests" in the IAM User Guide).
+
+mod canonical;
+mod error;
+mod key;
+mod presented;
+mod query;
+#[cfg(test)]
+mod tamper_tests;
+#[cfg(test)]
+mod vector_tests;
+#[cfg(test)]
+mod verifier_tests;
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use http::HeaderMap;
+use http::header::HOST;
+use local_http::{Body, Request};
+use subtle::ConstantTimeEq as _;
+
+use crate::clock::Clock;
+use crate::principals::{Principal, Principals};
+use crate::random::{self, BASE_64};
+use crate::secret::Secret;
+use canonical::CanonicalRequest;
+pub use error::SignatureError;
+use presented::{Presented, TERMINATOR, Timestamp, single};
+
+/// How far a signature's time may be from the real one, in both directions.
+const MAX_SKEW: Duration = Duration::from_mins(15);
+const CONTENT_HASH_HEADER: &str = "x-amz-content-sha256";
+const UNSIGNED_PAYLOAD: &str = "UNSIGNED-PAYLOAD";
+
+/// Verifies requests' signatures against a register of principals, for one region.
+pub struct Verifier {
+    principals: Arc<Principals>,
+    region: String,
+    clock: Arc<dyn Clock>,
+    /// Stands in for the secret of an access key id that is not known, so that the answer to it takes as long
+    /// as the answer to a wrong signature.
+    decoy: Secret,
+}
+
+/// A request whose signature is right.
+#[derive(Debug, Clone)]
+pub struct Verified {
+    /// Who signed it.
+    pub principal: Arc<Principal>,
+    /// The service of its credential scope.
+    pub service: String,
+    /// The region of its credential scope.
+    pub region: String,
+    /// When it was signed, by the client's clock.
+    pub signed_at: SystemTime,
+}
+
+impl Verifier {
+    /// A verifier for the principals of a register.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Random`](crate::Error::Random).
+    pub fn new(
+        principals: Arc<Principals>,
+        region: impl Into<String>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, crate::Error> {
+        let decoy = Secret::new(random::text::<40, 64>(BASE_64)?);
+        Ok(Self { principals, region: region.into(), clock, decoy })
+    }
+
+    /// Verifies a request's signature. With `expected_service`, it must be for that service.
+    ///
+    /// Every `X-Amz-*` header and `Host` must be signed. The body's hash is always that of the body itself;
+    /// S3's unsigned payload is accepted for S3 alone, its chunked signatures for none.
+    ///
+    /// # Errors
+    ///
+    /// [`SignatureError`] for every request that is not as its principal has signed it.
+    pub fn verify(
+        &self,
+        request: &Request,
+        expected_service: Option<&str>,
+    ) -> Result<Verified, SignatureError> {
+        let presented = Presented::read(request)?;
+        self.check_scope(&presented, expected_service)?;
+        let now = self.clock.now();
+        self.check_time(&presented, now)?;
+        check_signed_headers(&presented, &request.headers)?;
+        let principal = self.check_signature(&presented, request)?;
+        if principal.expires_at.is_some_and(|end| self.clock.stack_time(now) >= end) {
+            return Err(SignatureError::ExpiredToken);
+        }
+        let (scope, signed_at) = (presented.scope, presented.signed_at.at);
+        Ok(Verified { principal, service: scope.service, region: scope.region, signed_at })
+    }
+
+    fn check_scope(&self, presented: &Presented, expected: Option<&str>) -> Result<(), SignatureError> {
+        let scope = &presented.scope;
+        if scope.terminator != TERMINATOR {
+            return Err(SignatureError::invalid(
+                "Credential should be scoped with a valid terminator: 'aws4_request'.",
+            ));
+        }
+        if scope.date != presented.signed_at.date() {
+            return Err(SignatureError::invalid(
+                "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP.",
+            ));
+        }
+        if scope.region != self.region {
+            let (ours, theirs) = (&self.region, &scope.region);
+            return Err(SignatureError::invalid(format!(
+                "Credential should be scoped to a valid region: '{ours}', not '{theirs}'."
+            )));
+        }
+        match expected {
+            Some(expected) if expected != scope.service => Err(SignatureError::invalid(format!(
+                "Credential should be scoped to correct service: '{expected}'."
+            ))),
+            _ => Ok(()),
+        }
+    }
+
+    fn check_time(&self, presented: &Presented, now: SystemTime) -> Result<(), SignatureError> {
+        let signed = &presented.signed_at;
+        let texts = |limit: Option<SystemTime>| {
+            let limit = limit.map(Timestamp::format).unwrap_or_default();
+            (signed.text.clone(), limit, Timestamp::format(now))
+        };
+        if signed.at.duration_since(now).is_ok_and(|ahead| ahead > MAX_SKEW) {
+            let (signed_at, limit, now) = texts(now.checked_add(MAX_SKEW));
+            return Err(SignatureError::SignatureNotYetCurrent { signed_at, limit, now });
+        }
+        if let Some(expires) = presented.expires {
+            let (signed, now) = (self.clock.stack_time(signed.at), self.clock.stack_time(now));
+            return match now.duration_since(signed) {
+                Ok(age) if age > expires => Err(SignatureError::RequestExpired),
+                _ => Ok(()),
+            };
+        }
+        if now.duration_since(signed.at).is_ok_and(|age| age > MAX_SKEW) {
+            let (signed_at, limit, now) = texts(now.checked_sub(MAX_SKEW));
+            return Err(SignatureError::SignatureExpired { signed_at, limit, now });
+        }
+        Ok(())
+    }
+
+    /// Compares the signature and the session token, and only then says what was wrong.
+    fn check_signature(
+        &self,
+        presented: &Presented,
+        request: &Request,
+    ) -> Result<Arc<Principal>, SignatureError> {
+        let is_s3 = presented.scope.service == "s3";
+        let path = request.uri.path();
+        let canonical = CanonicalRequest {
+            method: &request.method,
+            path: &if is_s3 { canonical::s3_path(path) } else { canonical::path(path) },
+            query: &presented.query.canonical(presented.expires.map(|_| presented::SIGNATURE_PARAMETER)),
+            headers: &request.headers,
+            signed_headers: &presented.signed_headers,
+            payload_hash: &payload_hash(request, is_s3, presented.expires.is_some())?,
+        };
+        let string_to_sign = presented.string_to_sign(&canonical.hash());
+        let principal = self.principals.find(&presented.access_key_id);
+        let secret = principal.as_deref().map_or(&self.decoy, |principal| &principal.secret);
+        let expected = key::signature(secret.expose(), &presented.scope, &string_to_sign);
+        let is_right = bool::from(expected.ct_eq(&presented.signature));
+        let Some(principal) = principal else { return Err(SignatureError::UnrecognizedClient) };
+        let has_token = match (&principal.session_token, &presented.token) {
+            (Some(token), Some(presented)) => token.matches(presented.expose().as_bytes()),
+            (None, None) => true,
+            (Some(_), None) | (None, Some(_)) => false,
+        };
+        match (has_token, is_right) {
+            (false, _) => Err(SignatureError::UnrecognizedClient),
+            (true, false) => Err(SignatureError::SignatureDoesNotMatch),
+            (true, true) => Ok(principal),
+        }
+    }
+}
+
+/// The service that a request claims to be signed for, before anything is verified. It decides no more than
+/// the form of an error.
+pub(crate) fn claimed_service(request: &Request) -> Option<String> {
+    Presented::read(request).ok().map(|presented| presented.scope.service)
+}
+
+/// Whatever could change a request's meaning must be under the signature.
+fn check_signed_headers(presented: &Presented, headers: &HeaderMap) -> Result<(), SignatureError> {
+    single(headers, HOST.as_str())?;
+    if !presented.signed_headers.contains(&HOST) {
+        return Err(SignatureError::invalid("'Host' must be a 'SignedHeader' in the AWS Authorization."));
+    }
+    if !presented.signed_headers.iter().all(|name| headers.contains_key(name)) {
+        return Err(SignatureError::SignatureDoesNotMatch);
+    }
+    let unsigned = headers
+        .keys()
+        .find(|name| name.as_str().starts_with("x-amz-") && !presented.signed_headers.contains(name));
+    match unsigned {
+        Some(name) => Err(SignatureError::invalid(format!(
+            "There were headers present in the request which were not signed: {name}"
+        ))),
+        None => Ok(()),
+    }
+}
+
+/// The last line of the canonical request.
+fn payload_hash(request: &Request, is_s3: bool, is_presigned: bool) -> Result<String, SignatureError> {
+    let declared = single(&request.headers, CONTENT_HASH_HEADER)?;
+    if is_s3 && (declared == Some(UNSIGNED_PAYLOAD) || declared.is_none() && is_presigned) {
+        return Ok(UNSIGNED_PAYLOAD.to_owned());
+    }
+    let Body::Whole(body) = &request.body else { return Err(SignatureError::BodyTooLarge) };
+    let computed = canonical::sha256_hex(body);
+    match declared {
+        Some(declared) if declared != computed => Err(SignatureError::PayloadMismatch),
+        None if is_s3 => Err(SignatureError::incomplete("The header 'x-amz-content-sha256' is missing.")),
+        Some(_) | None => Ok(computed),
+    }
+}
