@@ -1,0 +1,160 @@
+//! Each part asks for what it needs by a trait of its own; here they are answered by the others.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use http::{HeaderName, HeaderValue, StatusCode};
+use local_aws::{Principal, PrincipalKind, Service, SignatureError, Verifier, rest_json_error};
+use local_gateway::{Authorizer, Caller, Denial, Denied, InvokeFailure, Invoked, Invoker, Management};
+use local_http::{Body, Request, Response};
+use local_runtime::{InvokeError, InvokeOptions, Runtime};
+
+/// Lambda for API Gateway.
+pub(crate) struct Functions(pub(crate) Arc<Runtime>);
+
+impl Invoker for Functions {
+    fn invoke<'a>(
+        &'a self,
+        function: &'a str,
+        payload: Bytes,
+    ) -> BoxFuture<'a, Result<Invoked, InvokeFailure>> {
+        Box::pin(async move {
+            match self.0.invoke(function, payload, InvokeOptions::default()).await {
+                Ok(done) => Ok(Invoked {
+                    payload: done.payload,
+                    function_error: done.function_error.is_some(),
+                    cold: done.cold,
+                }),
+                Err(InvokeError::UnknownFunction(_)) => Err(InvokeFailure::Unknown),
+                Err(InvokeError::RequestTooLarge { .. }) => Err(InvokeFailure::TooLarge),
+                Err(InvokeError::Throttled(_)) => Err(InvokeFailure::Throttled),
+                Err(InvokeError::Stopping) => Err(InvokeFailure::Unavailable),
+            }
+        })
+    }
+}
+
+/// IAM for API Gateway.
+pub(crate) struct Signatures(pub(crate) Arc<Verifier>);
+
+impl Authorizer for Signatures {
+    fn authorize(&self, request: &Request, resource_arn: &str) -> Result<Caller, Denied> {
+        let verified = self.0.verify(request, Some("execute-api")).map_err(|error| Denied {
+            denial: match error {
+                // A key or another scheme's token is no signature at all.
+                SignatureError::MissingAuthenticationToken | SignatureError::UnsupportedMechanism => {
+                    Denial::MissingAuthenticationToken
+                }
+                SignatureError::IncompleteSignature(_) => Denial::IncompleteSignature,
+                SignatureError::UnrecognizedClient => Denial::UnrecognizedClient,
+                SignatureError::ExpiredToken => Denial::ExpiredToken,
+                SignatureError::InvalidSignature(_)
+                | SignatureError::SignatureDoesNotMatch
+                | SignatureError::SignatureExpired { .. }
+                | SignatureError::SignatureNotYetCurrent { .. }
+                | SignatureError::RequestExpired
+                | SignatureError::PayloadMismatch
+                | SignatureError::BodyTooLarge => Denial::InvalidSignature,
+            },
+            message: error.to_string(),
+        })?;
+        let principal = verified.principal;
+        match &principal.kind {
+            PrincipalKind::Admin => Ok(Caller {
+                access_key_id: principal.access_key_id.clone(),
+                account_id: principal.account_id.clone(),
+                user_arn: principal.arn.clone(),
+                user_id: principal.user_id.clone(),
+                caller: principal.user_id.clone(),
+            }),
+            // No function's policy in the template grants execute-api:Invoke.
+            PrincipalKind::FunctionRole { .. } => Err(Denied {
+                denial: Denial::AccessDenied,
+                message: format!(
+                    "User: {} is not authorized to perform: execute-api:Invoke on resource: {resource_arn}",
+                    principal.arn
+                ),
+            }),
+        }
+    }
+}
+
+/// API Gateway's management calls behind the AWS address.
+pub(crate) struct ApiGatewayCalls(pub(crate) Arc<Management>);
+
+impl Service for ApiGatewayCalls {
+    fn call(&self, request: Request, _: Arc<Principal>) -> BoxFuture<'_, Response> {
+        Box::pin(async move { self.0.handle(request).await })
+    }
+}
+
+/// Lambda's Invoke behind the AWS address.
+pub(crate) struct LambdaCalls(pub(crate) Arc<Runtime>);
+
+impl Service for LambdaCalls {
+    fn call(&self, request: Request, _: Arc<Principal>) -> BoxFuture<'_, Response> {
+        Box::pin(self.invoke(request))
+    }
+}
+
+impl LambdaCalls {
+    /// `POST /2015-03-31/functions/{name}/invocations`.
+    async fn invoke(&self, request: Request) -> Response {
+        let error = |status, code, message: &str| {
+            let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+            rest_json_error(status, code, message)
+        };
+        let name = request
+            .uri
+            .path()
+            .strip_prefix("/2015-03-31/functions/")
+            .and_then(|rest| rest.strip_suffix("/invocations"))
+            // A function is named by its name or its ARN.
+            .map(|name| name.rsplit("%3A").next().unwrap_or(name))
+            .map(|name| name.rsplit(':').next().unwrap_or(name).to_owned());
+        let (Some(name), &http::Method::POST) = (name, &request.method) else {
+            return error(501, "NotImplemented", "Of Lambda, only Invoke is served here.");
+        };
+        let kind = request.headers.get("x-amz-invocation-type").and_then(|value| value.to_str().ok());
+        if !matches!(kind, None | Some("RequestResponse")) {
+            return error(501, "NotImplemented", "Of Lambda, only synchronous invocations are served here.");
+        }
+        let payload = match request.body {
+            Body::Whole(body) if body.is_empty() => Bytes::from_static(b"{}"),
+            Body::Whole(body) => body,
+            Body::TooLarge => return error(413, "RequestTooLargeException", "The payload is too large."),
+        };
+        if serde_json::from_slice::<serde::de::IgnoredAny>(&payload).is_err() {
+            return error(400, "InvalidRequestContentException", "The payload is not JSON.");
+        }
+        match self.0.invoke(&name, payload, InvokeOptions::default()).await {
+            Ok(done) => {
+                let mut response = Response::new(done.payload);
+                *response.status_mut() = StatusCode::OK;
+                let mut set = |name: &'static str, value: &str| {
+                    if let Ok(value) = HeaderValue::from_str(value) {
+                        response.headers_mut().insert(HeaderName::from_static(name), value);
+                    }
+                };
+                set("content-type", "application/json");
+                set("x-amz-executed-version", "$LATEST");
+                set("x-amzn-requestid", &done.request_id);
+                if let Some(kind) = &done.function_error {
+                    set("x-amz-function-error", kind);
+                }
+                response
+            }
+            Err(InvokeError::UnknownFunction(name)) => {
+                error(404, "ResourceNotFoundException", &format!("Function not found: {name}"))
+            }
+            Err(reason @ InvokeError::RequestTooLarge { .. }) => {
+                error(413, "RequestTooLargeException", &reason.to_string())
+            }
+            Err(reason @ InvokeError::Throttled(_)) => {
+                error(429, "TooManyRequestsException", &reason.to_string())
+            }
+            Err(reason @ InvokeError::Stopping) => error(503, "ServiceException", &reason.to_string()),
+        }
+    }
+}

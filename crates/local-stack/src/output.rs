@@ -1,0 +1,265 @@
+//! What people see: the table at the start, one line per request, and what functions say.
+
+use std::io::Write as _;
+use std::sync::mpsc;
+use std::thread::JoinHandle;
+
+use anstyle::{AnsiColor, Style};
+use local_gateway::{Observer, RequestRecord};
+use local_runtime::OutputLine;
+use serde_json::{Value, json};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use crate::state::State;
+
+const BOLD: Style = Style::new().bold();
+const DIM: Style = Style::new().dimmed();
+const GREEN: Style = AnsiColor::Green.on_default();
+const YELLOW: Style = AnsiColor::Yellow.on_default();
+const RED: Style = AnsiColor::Red.on_default();
+const CYAN: Style = AnsiColor::Cyan.on_default();
+/// Lines that may wait to be printed. A terminal that stands still must not hold requests up.
+const BACKLOG: usize = 10_000;
+
+/// For people or for programs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum LogFormat {
+    /// Coloured lines.
+    #[default]
+    Pretty,
+    /// A JSON object a line.
+    Json,
+}
+
+/// Something to show.
+#[derive(Debug)]
+pub(crate) enum Notice {
+    /// A request was answered.
+    Request(Box<RequestRecord>),
+    /// A function wrote a line.
+    Function(OutputLine),
+}
+
+/// Takes notices from anywhere and never blocks.
+#[derive(Debug, Clone)]
+pub(crate) struct Notices(Option<mpsc::SyncSender<Notice>>);
+
+impl Notices {
+    /// Shows nothing.
+    pub(crate) fn silent() -> Self {
+        Self(None)
+    }
+
+    pub(crate) fn send(&self, notice: Notice) {
+        if let Some(sender) = &self.0 {
+            // A full backlog loses lines rather than requests.
+            let _ = sender.try_send(notice);
+        }
+    }
+}
+
+impl Observer for Notices {
+    fn observe(&self, record: RequestRecord) {
+        self.send(Notice::Request(Box::new(record)));
+    }
+}
+
+/// Prints notices on a thread of its own until every sender is gone.
+pub(crate) fn printer(format: LogFormat) -> (Notices, JoinHandle<()>) {
+    let (sender, receiver) = mpsc::sync_channel(BACKLOG);
+    let thread = std::thread::spawn(move || {
+        for notice in receiver {
+            let line = match format {
+                LogFormat::Pretty => pretty(&notice),
+                LogFormat::Json => Some(machine(&notice).to_string()),
+            };
+            if let Some(line) = line {
+                say(&line);
+            }
+        }
+    });
+    (Notices(Some(sender)), thread)
+}
+
+/// Writes a line to standard output, without colours where it is no terminal or `NO_COLOR` is set.
+pub(crate) fn say(line: &str) {
+    // A closed pipe ends the reader's interest, not the stack.
+    let _ = writeln!(anstream::stdout().lock(), "{line}");
+}
+
+/// Writes a line of progress to standard error.
+pub(crate) fn progress(line: &str) {
+    let _ = writeln!(anstream::stderr().lock(), "{DIM}{line}{DIM:#}");
+}
+
+fn pretty(notice: &Notice) -> Option<String> {
+    match notice {
+        Notice::Request(record) => Some(request_line(record)),
+        Notice::Function(output) => function_line(output),
+    }
+}
+
+fn request_line(record: &RequestRecord) -> String {
+    let at = OffsetDateTime::from(record.at);
+    let (hour, minute, second) = at.to_hms();
+    let caller = record.key_name.as_deref().map_or("-", tenant_of);
+    let colour = match record.status {
+        500.. => RED,
+        400.. => YELLOW,
+        _ => GREEN,
+    };
+    let route = record.resource.as_deref().unwrap_or(&record.path);
+    let milliseconds = record.duration.as_secs_f64() * 1e3;
+    let warmth = match record.cold {
+        Some(true) => format!("{CYAN}cold{CYAN:#}"),
+        Some(false) => format!("{DIM}warm{DIM:#}"),
+        None => format!("{DIM}-   {DIM:#}"),
+    };
+    let why = match (record.gateway_response, &record.detail) {
+        (Some(kind), Some(detail)) => format!("  {DIM}{kind}: {detail}{DIM:#}"),
+        (Some(kind), None) => format!("  {DIM}{kind}{DIM:#}"),
+        (None, Some(detail)) => format!("  {DIM}{detail}{DIM:#}"),
+        (None, None) => String::new(),
+    };
+    format!(
+        "{DIM}{hour:02}:{minute:02}:{second:02}{DIM:#}  {caller:<12} {method:<6} {route:<28} \
+         {colour}{status}{colour:#} {milliseconds:>8.1} ms  {warmth}{why}",
+        method = record.method,
+        status = record.status,
+    )
+}
+
+/// A function's own request line repeats the gateway's, unless it names a cause.
+fn function_line(output: &OutputLine) -> Option<String> {
+    let said = match serde_json::from_str::<Value>(&output.line) {
+        Ok(Value::Object(line)) if line.contains_key("request_id") => {
+            let is_fault = line.get("status").and_then(Value::as_u64).is_some_and(|status| status >= 500);
+            line.get("cause").and_then(Value::as_str).filter(|_| is_fault)?.to_owned()
+        }
+        _ => output.line.clone(),
+    };
+    Some(format!("          {DIM}{function}: {said}{DIM:#}", function = output.function))
+}
+
+/// `tenantry-acme-1` is a key of the tenant acme.
+fn tenant_of(key_name: &str) -> &str {
+    key_name
+        .strip_prefix("tenantry-")
+        .and_then(|rest| rest.rsplit_once('-'))
+        .map_or(key_name, |(tenant, _)| tenant)
+}
+
+fn machine(notice: &Notice) -> Value {
+    match notice {
+        Notice::Request(record) => json!({
+            "type": "request",
+            "time": OffsetDateTime::from(record.at).format(&Rfc3339).unwrap_or_default(),
+            "api": record.api,
+            "tenant": record.key_name.as_deref().map(tenant_of),
+            "api_key_id": record.api_key_id,
+            "method": record.method,
+            "path": record.path,
+            "route": record.resource,
+            "function": record.function,
+            "status": record.status,
+            "duration_ms": (record.duration.as_secs_f64() * 1e6).round() / 1e3,
+            "cold": record.cold,
+            "gateway_response": record.gateway_response,
+            "detail": record.detail,
+            "request_id": record.request_id,
+        }),
+        Notice::Function(output) => json!({
+            "type": "function",
+            "function": output.function,
+            "line": serde_json::from_str::<Value>(&output.line).unwrap_or_else(|_| json!(output.line)),
+        }),
+    }
+}
+
+/// The table that says where everything is and what to try.
+pub(crate) fn table(state: &State, state_file: Option<&str>, ignored: &[String]) -> String {
+    let mut lines =
+        vec![String::new(), format!("{BOLD}Tenantry{BOLD:#} is running. Ctrl-C stops it."), String::new()];
+    let mut address = |what: &str, where_: &str, note: &str| {
+        if !where_.is_empty() {
+            lines.push(format!("  {what:<14}{CYAN}{where_}{CYAN:#}  {DIM}{note}{DIM:#}"));
+        }
+    };
+    address("Data API", &state.api_url, "x-api-key");
+    address("Control API", &state.admin_url, "SigV4");
+    address(
+        "AWS services",
+        &state.aws_endpoint_url,
+        &format!("{}, account {}", state.region, state.account_id),
+    );
+    address("State file", state_file.unwrap_or_default(), "the same for programs");
+    if !state.tenants.is_empty() {
+        lines.push(String::new());
+        lines.push(format!(
+            "  {DIM}{:<10}{:<10}{:<11}{:<12}API key{DIM:#}",
+            "Tenant", "Tier", "Isolation", "Key id"
+        ));
+        for tenant in &state.tenants {
+            lines.push(format!(
+                "  {BOLD}{:<10}{BOLD:#}{:<10}{:<11}{:<12}{}",
+                tenant.tenant_id, tenant.tier, tenant.isolation, tenant.api_key_id, tenant.api_key
+            ));
+        }
+    }
+    if let Some(tenant) =
+        state.tenants.iter().find(|tenant| tenant.tenant_id == "globex").or(state.tenants.first())
+    {
+        let (url, key) = (&state.api_url, &tenant.api_key);
+        lines.push(String::new());
+        lines.push(format!("  {DIM}To paste, as {}:{DIM:#}", tenant.tenant_id));
+        for command in [
+            format!("curl -s {url}/tenant -H 'x-api-key: {key}'"),
+            format!("curl -s '{url}/records/notes?limit=2' -H 'x-api-key: {key}'"),
+            format!("curl -s -X POST {url}/records/notes -H 'x-api-key: {key}' -d '{{\"title\":\"Hello\"}}'"),
+            format!(
+                "curl -s -X PUT {url}/records/notes/mine -H 'x-api-key: {key}' -d '{{\"title\":\"Mine\"}}'"
+            ),
+            format!("curl -s {url}/records/notes/mine -H 'x-api-key: {key}'"),
+            format!("curl -s -X DELETE {url}/records/notes/mine -H 'x-api-key: {key}'"),
+        ] {
+            lines.push(format!("  {command}"));
+        }
+    }
+    if !ignored.is_empty() {
+        lines.push(String::new());
+        lines.push(format!("  {DIM}Without a part on a laptop: {}{DIM:#}", ignored.join(", ")));
+    }
+    lines.push(String::new());
+    lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_keys_name_tells_its_tenant() {
+        assert_eq!(tenant_of("tenantry-acme-1"), "acme");
+        assert_eq!(tenant_of("tenantry-acme2-10"), "acme2");
+        assert_eq!(tenant_of("of-someone-else"), "of-someone-else");
+    }
+
+    #[test]
+    fn a_functions_request_line_is_shown_only_with_a_fault() {
+        let output = |line: &str| OutputLine {
+            function: "records-get".into(),
+            environment: "e".into(),
+            stream: local_runtime::Stream::Stdout,
+            line: line.into(),
+        };
+        assert_eq!(function_line(&output(r#"{"request_id":"r","status":200}"#)), None);
+        assert_eq!(function_line(&output(r#"{"request_id":"r","status":403,"cause":"unknown"}"#)), None);
+        assert!(
+            function_line(&output(r#"{"request_id":"r","status":500,"cause":"on fire"}"#))
+                .unwrap()
+                .contains("on fire")
+        );
+        assert!(function_line(&output("thread 'main' panicked")).unwrap().contains("panicked"));
+    }
+}

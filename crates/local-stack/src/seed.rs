@@ -1,0 +1,149 @@
+//! Demo tenants, onboarded by the real function, with a few records each.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use bytes::Bytes;
+use serde_json::{Value, json};
+use time::OffsetDateTime;
+
+/// A tenant to play with.
+pub(crate) struct Demo {
+    pub(crate) tenant_id: &'static str,
+    pub(crate) tier: &'static str,
+    /// Collection, id and title.
+    records: &'static [(&'static str, &'static str, &'static str)],
+    pub(crate) suspended: bool,
+}
+
+/// The demo tenants. Their ids, and so their keys' ids, are fixed: the events of `events/` name them.
+pub(crate) const DEMOS: &[Demo] = &[
+    Demo {
+        tenant_id: "acme",
+        tier: "free",
+        records: &[("notes", "first", "Rocket skates"), ("notes", "second", "Giant magnet")],
+        suspended: false,
+    },
+    Demo {
+        tenant_id: "globex",
+        tier: "standard",
+        records: &[
+            ("notes", "first", "Weather machine"),
+            ("notes", "second", "Hammock district"),
+            ("notes", "third", "Moisture wicking"),
+            ("plans", "launch", "Ours alone"),
+        ],
+        suspended: false,
+    },
+    Demo {
+        tenant_id: "initech",
+        tier: "premium",
+        records: &[("notes", "first", "TPS cover sheet")],
+        suspended: false,
+    },
+    // Shows what a suspended tenant is told.
+    Demo { tenant_id: "umbrella", tier: "free", records: &[], suspended: true },
+];
+
+/// The name that a tenant's first key has in API Gateway.
+pub(crate) fn key_name(tenant_id: &str) -> String {
+    format!("tenantry-{tenant_id}-1")
+}
+
+/// What seeding needs of the stack around it.
+pub(crate) trait Seedbed {
+    /// Invokes a function and answers the payload.
+    async fn invoke(&self, function: &str, payload: Bytes) -> anyhow::Result<Bytes>;
+    /// The id of the key with a name.
+    fn key_id(&self, name: &str) -> Option<String>;
+    /// Writes an attribute of an item whose key is one string.
+    async fn set(&self, table: &str, key: (&str, &str), attribute: (&str, &str)) -> anyhow::Result<()>;
+    /// Now.
+    fn now(&self) -> OffsetDateTime;
+}
+
+/// Brings all demo tenants about. It can be repeated after it broke off anywhere.
+pub(crate) async fn seed(bed: &impl Seedbed) -> anyhow::Result<()> {
+    for demo in DEMOS {
+        let body = json!({
+            "tenant_id": demo.tenant_id,
+            "name": demo.tenant_id,
+            "email": format!("ops@{}.example", demo.tenant_id),
+            "tier": demo.tier,
+        });
+        // Whoever held a lease on an unfinished onboarding ended with the last run of the stack. An attempt
+        // that is dated behind the lease's end takes over at once.
+        for at in [bed.now(), bed.now() + Duration::from_secs(61)] {
+            let event =
+                proxy_event("POST", "/tenants", &[], &body, at, &json!({"userArn": "local-stack"}), &[]);
+            match call(bed, "admin-tenants-create", &event).await? {
+                (201, _) => break,
+                // Unfinished, or done by an earlier run.
+                (409, _) => {}
+                (status, body) => bail!("onboarding {} was answered {status}: {body}", demo.tenant_id),
+            }
+        }
+        let key = bed
+            .key_id(&key_name(demo.tenant_id))
+            .with_context(|| format!("{} was onboarded without a key", demo.tenant_id))?;
+        for (collection, id, title) in demo.records {
+            let parameters = [("collection", *collection), ("id", *id)];
+            let identity = json!({"apiKeyId": key});
+            // What somebody has written meanwhile stays.
+            let headers = [("If-None-Match", "*")];
+            let body = json!({"title": title});
+            let event = proxy_event(
+                "PUT",
+                "/records/{collection}/{id}",
+                &parameters,
+                &body,
+                bed.now(),
+                &identity,
+                &headers,
+            );
+            match call(bed, "records-put", &event).await? {
+                (201 | 412, _) => {}
+                (status, body) => bail!("a record of {} was answered {status}: {body}", demo.tenant_id),
+            }
+        }
+        if demo.suspended {
+            bed.set("tenantry-api-keys", ("api_key_id", &key), ("status", "suspended")).await?;
+            bed.set("tenantry-tenants", ("tenant_id", demo.tenant_id), ("status", "suspended")).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn call(bed: &impl Seedbed, function: &str, event: &Value) -> anyhow::Result<(u64, String)> {
+    let payload = bed.invoke(function, Bytes::from(event.to_string())).await?;
+    let answer: Value =
+        serde_json::from_slice(&payload).with_context(|| format!("{function} answered no JSON"))?;
+    let status = answer["statusCode"].as_u64().with_context(|| format!("{function} failed: {answer}"))?;
+    Ok((status, answer["body"].as_str().unwrap_or_default().to_owned()))
+}
+
+fn proxy_event(
+    method: &str,
+    resource: &str,
+    parameters: &[(&str, &str)],
+    body: &Value,
+    at: OffsetDateTime,
+    identity: &Value,
+    headers: &[(&str, &str)],
+) -> Value {
+    let path = parameters
+        .iter()
+        .fold(resource.to_owned(), |path, (name, value)| path.replace(&format!("{{{name}}}"), value));
+    let map = |pairs: &[(&str, &str)]| {
+        pairs.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect()
+    };
+    json!({
+        "resource": resource, "path": path, "httpMethod": method,
+        "headers": Value::Object(map(headers)), "pathParameters": Value::Object(map(parameters)),
+        "body": body.to_string(), "isBase64Encoded": false,
+        "requestContext": {
+            "requestId": "seed", "path": format!("/v1{path}"), "identity": identity,
+            "requestTimeEpoch": i64::try_from(at.unix_timestamp_nanos() / 1_000_000).unwrap_or_default(),
+        },
+    })
+}
