@@ -1,0 +1,251 @@
+//! The local stack in process.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use aws_credential_types::Credentials;
+use bytes::Bytes;
+use local_stack::{LocalStack, Options, TenantState};
+use serde_json::Value;
+use tenant_context::{Aws, AwsSettings, Secret, Table};
+
+use crate::http_client::{Answer, request, signed};
+
+/// The project's folder.
+///
+/// # Panics
+/// Never: this crate lies two folders below it.
+#[must_use]
+pub fn workspace() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("crates/testkit lies in the workspace")
+}
+
+/// A stack on free ports that forgets everything at its end.
+pub struct Stack {
+    inner: LocalStack,
+}
+
+impl Stack {
+    /// Starts the stack of the project's templates with its demo tenants.
+    ///
+    /// # Panics
+    /// Where it does not start, with the reason.
+    pub async fn start() -> Self {
+        Self::with(|_| ()).await
+    }
+
+    /// Starts a stack with changed options.
+    ///
+    /// # Panics
+    /// As [`Self::start`].
+    pub async fn with(change: impl FnOnce(&mut Options)) -> Self {
+        let mut options = Options::ephemeral(
+            workspace().join("infra/template.yaml"),
+            workspace().join("infra/usage-plans.yaml"),
+        );
+        change(&mut options);
+        match LocalStack::start(options).await {
+            Ok(inner) => Self { inner },
+            Err(error) => {
+                panic!("the stack did not start (after `cargo build --workspace --bins`?): {error:?}")
+            }
+        }
+    }
+
+    /// Starts a stack of the fixture template, whose one function misbehaves on request.
+    ///
+    /// # Panics
+    /// As [`Self::start`].
+    pub async fn fixture() -> Self {
+        let folder = workspace().join("crates/testkit/fixture");
+        Self::with(|options| {
+            options.template = folder.join("template.yaml");
+            options.usage_plans = folder.join("usage-plans.yaml");
+            options.seed = false;
+        })
+        .await
+    }
+
+    /// What the stack tells programs.
+    #[must_use]
+    pub fn state(&self) -> &local_stack::State {
+        self.inner.state()
+    }
+
+    /// The stack itself.
+    #[must_use]
+    pub fn inner(&self) -> &LocalStack {
+        &self.inner
+    }
+
+    /// A demo tenant.
+    ///
+    /// # Panics
+    /// Where there is none of the id.
+    #[must_use]
+    pub fn tenant(&self, id: &str) -> &TenantState {
+        self.state().tenants.iter().find(|tenant| tenant.tenant_id == id).expect("a demo tenant")
+    }
+
+    /// Calls the data API with a key.
+    ///
+    /// # Panics
+    /// Where no answer comes.
+    pub async fn call(
+        &self,
+        key: &str,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> Answer {
+        let url = format!("{}{path}", self.state().api_url);
+        let headers: Vec<_> = std::iter::once(("x-api-key", key)).chain(headers.iter().copied()).collect();
+        request(method, &url, &headers, body.to_owned()).await.expect("an answer")
+    }
+
+    /// Calls the data API as a demo tenant.
+    pub async fn as_tenant(&self, id: &str, method: &str, path: &str, body: &str) -> Answer {
+        self.call(&self.tenant(id).api_key, method, path, &[], body).await
+    }
+
+    /// Calls the control API as the admin.
+    ///
+    /// # Panics
+    /// Where no answer comes.
+    pub async fn as_admin(&self, method: &str, path: &str, body: &str) -> Answer {
+        let admin = &self.state().admin;
+        let credentials = (admin.access_key_id.as_str(), admin.secret_access_key.as_str());
+        signed(self.state(), credentials, method, path, body).await.expect("an answer")
+    }
+
+    /// Invokes a function with an event of `events/<function>/<case>.json`.
+    ///
+    /// # Panics
+    /// Where there is no such event, or the function fails.
+    pub async fn event(&self, function: &str, case: &str) -> Answer {
+        let path = workspace().join("events").join(function).join(format!("{case}.json"));
+        let event = std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        self.invoke(function, event).await
+    }
+
+    /// Invokes a function with an event and reads its proxy response.
+    ///
+    /// # Panics
+    /// Where the function fails.
+    pub async fn invoke(&self, function: &str, event: impl Into<Bytes>) -> Answer {
+        let payload = self.inner.invoke(function, event.into()).await.expect("the function answers");
+        let answer: Value = serde_json::from_slice(&payload).expect("the answer is JSON");
+        let status = answer["statusCode"].as_u64().unwrap_or_else(|| panic!("{function} failed: {answer}"));
+        let mut headers = http::HeaderMap::new();
+        for (name, value) in answer["headers"].as_object().into_iter().flatten() {
+            let name: http::HeaderName = name.parse().expect("a header name");
+            headers.insert(name, value.as_str().unwrap_or_default().parse().expect("a header value"));
+        }
+        Answer {
+            status: u16::try_from(status).expect("a status"),
+            headers,
+            body: Bytes::from(answer["body"].as_str().unwrap_or_default().to_owned()),
+        }
+    }
+
+    /// The cases of `events/<function>`.
+    ///
+    /// # Panics
+    /// Where the function has no events.
+    #[must_use]
+    pub fn cases(function: &str) -> Vec<(String, PathBuf)> {
+        let folder = workspace().join("events").join(function);
+        let mut cases: Vec<_> = std::fs::read_dir(&folder)
+            .unwrap_or_else(|error| panic!("{}: {error}", folder.display()))
+            .map(|entry| entry.expect("an entry").path())
+            .map(|path| (path.file_stem().expect("a name").to_string_lossy().into_owned(), path))
+            .collect();
+        cases.sort();
+        cases
+    }
+
+    /// Invokes the function with each of its events and compares the statuses. Every event must be expected
+    /// and every expectation must have its event.
+    ///
+    /// # Panics
+    /// Where something differs.
+    pub async fn expect_statuses(&self, function: &str, expected: &[(&str, u16)]) {
+        let names: Vec<_> = Self::cases(function).into_iter().map(|(name, _)| name).collect();
+        let mut given: Vec<_> = expected.iter().map(|(name, _)| (*name).to_owned()).collect();
+        given.sort();
+        assert_eq!(names, given, "events/{function}");
+        for (case, status) in expected {
+            let answer = self.event(function, case).await;
+            assert_eq!(
+                answer.status,
+                *status,
+                "{function}/{case}: {}",
+                String::from_utf8_lossy(&answer.body)
+            );
+            if *status >= 400 {
+                assert_eq!(answer.header("content-type"), "application/problem+json", "{function}/{case}");
+                assert_eq!(answer.json()["status"], *status, "{function}/{case}");
+            }
+        }
+    }
+
+    /// The way to the stack's AWS services that functions use, with the admin's credentials.
+    #[must_use]
+    pub fn aws(&self) -> Aws {
+        self.aws_at(&self.state().aws_endpoint_url)
+    }
+
+    /// The same by another address, such as a proxy's.
+    #[must_use]
+    pub fn aws_at(&self, url: &str) -> Aws {
+        let state = self.state();
+        let table = |name: &str| state.tables.get(name).cloned().unwrap_or_default();
+        Aws::new(&AwsSettings {
+            region: state.region.clone(),
+            endpoint_url: Some(url.to_owned()),
+            access_key_id: state.admin.access_key_id.clone(),
+            secret_access_key: Secret::new(&state.admin.secret_access_key),
+            session_token: None,
+            system_roots: false,
+            context_ttl: Duration::from_secs(30),
+            tables: vec![
+                (Table::ApiKeys, table("api-keys")),
+                (Table::Tenants, table("tenants")),
+                (Table::Records, table("records")),
+            ],
+        })
+    }
+
+    /// The real SDK's API Gateway client.
+    #[must_use]
+    pub fn api_gateway(&self) -> aws_sdk_apigateway::Client {
+        aws_sdk_apigateway::Client::new(self.aws().config())
+    }
+
+    /// Every item of every table, to compare before and after.
+    ///
+    /// # Panics
+    /// Where a table cannot be read.
+    pub async fn contents(&self) -> Vec<String> {
+        let dynamodb = self.aws().dynamodb().clone();
+        let mut all = Vec::new();
+        for table in self.state().tables.values() {
+            let mut pages = dynamodb.scan().table_name(table).into_paginator().items().send();
+            while let Some(item) = pages.next().await {
+                let item: std::collections::BTreeMap<_, _> =
+                    item.expect("the table can be read").into_iter().collect();
+                all.push(format!("{table} {item:?}"));
+            }
+        }
+        all.sort();
+        all
+    }
+
+    /// Credentials for the real SDKs.
+    #[must_use]
+    pub fn admin_credentials(&self) -> Credentials {
+        let admin = &self.state().admin;
+        Credentials::new(&admin.access_key_id, &admin.secret_access_key, None, None, "test")
+    }
+}
