@@ -1,0 +1,43 @@
+# One line a target. `make help` lists them.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+# Tools that lint and interop install, outside the sources.
+TENANTRY_TOOLS ?= .local/tools
+CARGO_DENY := 0.20.2
+ARGS ?=
+
+help: ## Lists the targets
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: ## Builds everything, starts the local stack, shows one line per request (ARGS="--api-port 0 …")
+	@cargo build --workspace --bins && exec "$${CARGO_TARGET_DIR:-target}/debug/local-stack" $(ARGS)
+
+reset: ## Empties the local stack's data
+	@rm -rf .local/data .local/stack.json .local/stack.json.new && echo "The local stack's data is gone."
+
+test: ## Runs every test: needs Rust, a C compiler and make
+	cargo build --workspace --bins
+	@if cargo nextest --version >/dev/null 2>&1; then cargo nextest run --workspace && cargo test --workspace --doc --quiet; else cargo test --workspace; fi
+
+lint: fmt-check clippy docs deny ## Checks form, lints, docs, licences and dependencies
+
+fmt-check:
+	cargo fmt --all --check
+
+clippy:
+	cargo clippy --workspace --all-targets -- -D warnings
+
+docs:
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items
+
+deny:
+	@test -x "$(TENANTRY_TOOLS)/bin/cargo-deny" || cargo install cargo-deny --version $(CARGO_DENY) --locked --root "$(TENANTRY_TOOLS)"
+	"$(TENANTRY_TOOLS)/bin/cargo-deny" check bans licenses sources
+
+interop: ## Runs the tests with strangers' tools: cfn-lint, the SAM translator, the AWS CLI, boto3
+	@interop/run "$(TENANTRY_TOOLS)"
+
+build: ## Builds the functions' zips for AWS (needs cargo-lambda)
+	cargo lambda build --release --output-format zip $(addprefix --bin ,$(notdir $(wildcard functions/*))) $(ARGS)
+
+.PHONY: help run reset test lint fmt-check clippy docs deny interop build
