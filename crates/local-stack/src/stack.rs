@@ -1,6 +1,7 @@
 //! The parts, wired.
 
 use std::net::Ipv4Addr;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -323,7 +324,11 @@ impl Gateways {
 /// The keys, in a folder that is made where it is missing.
 fn open_keys(data: Option<&Path>) -> anyhow::Result<KeyStore> {
     let Some(folder) = data else { return Ok(KeyStore::in_memory()?) };
-    std::fs::create_dir_all(folder)
+    // It holds keys and tenants' data: a new folder is its owner's alone.
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(folder)
         .with_context(|| format!("the data folder {} cannot be made", folder.display()))?;
     // The file is locked while it is open: a second stack on the same data ends here.
     KeyStore::open(&folder.join("gateway.db")).context(
