@@ -1,5 +1,4 @@
 # One line a target. `make help` lists them.
-SHELL := /bin/bash
 .DEFAULT_GOAL := help
 # Tools that lint and interop install, outside the sources.
 TENANTRY_TOOLS ?= .local/tools
@@ -31,8 +30,8 @@ docs:
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items
 
 deny:
-	@test -x "$(TENANTRY_TOOLS)/bin/cargo-deny" || cargo install cargo-deny --version $(CARGO_DENY) --locked --root "$(TENANTRY_TOOLS)"
-	"$(TENANTRY_TOOLS)/bin/cargo-deny" check bans licenses sources
+	@test -x "$(TENANTRY_TOOLS)/cargo-deny-$(CARGO_DENY)/bin/cargo-deny" || cargo install cargo-deny --version $(CARGO_DENY) --locked --root "$(TENANTRY_TOOLS)/cargo-deny-$(CARGO_DENY)"
+	"$(TENANTRY_TOOLS)/cargo-deny-$(CARGO_DENY)/bin/cargo-deny" check bans licenses sources
 
 interop: ## Runs the tests with strangers' tools: cfn-lint, the SAM translator, the AWS CLI, boto3
 	@interop/run "$(TENANTRY_TOOLS)"

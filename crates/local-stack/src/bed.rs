@@ -43,6 +43,18 @@ impl Seedbed for Bed<'_> {
         Ok(())
     }
 
+    async fn release(&self, tenant_id: &str) {
+        let body = json!({
+            "TableName": "tenantry-tenants",
+            "Key": {"tenant_id": {"S": tenant_id}},
+            "UpdateExpression": "SET lease_until = :past",
+            "ConditionExpression": "attribute_exists(lease_until)",
+            "ExpressionAttributeValues": {":past": {"S": "1970-01-01T00:00:00Z"}},
+        });
+        // It is refused where there is no lease.
+        let _ = self.dynamo.call("UpdateItem", &body).await;
+    }
+
     fn now(&self) -> OffsetDateTime {
         (self.clock)().into()
     }

@@ -48,7 +48,11 @@ pub(crate) async fn ensure(folder: &Path, functions: &[String], workspace: &Path
 async fn build(folder: &Path, workspace: &Path) -> anyhow::Result<()> {
     progress("Building the functions …");
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.args(["build", "--workspace", "--bins", "--quiet"]).current_dir(workspace).stdin(Stdio::null());
+    cargo
+        .args(["build", "--workspace", "--bins", "--quiet"])
+        .current_dir(workspace)
+        .stdin(Stdio::null())
+        .kill_on_drop(true);
     if folder.ends_with("release") {
         cargo.arg("--release");
     }

@@ -64,7 +64,7 @@ impl FromStr for Functions {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text {
             "built" => Ok(Self::Built),
-            _ => Err("must be built; cargo-lambda is not there yet".to_owned()),
+            _ => Err("must be built".to_owned()),
         }
     }
 }

@@ -8,7 +8,7 @@ use local_aws::{Principals, Secret};
 use local_runtime::{Credentials, FunctionSpec};
 use stack_template::Stack;
 
-use crate::state::{AdminCredentials, write_private};
+use crate::state::{AdminCredentials, State, write_private};
 
 /// Environments of one function at one time: enough to try out concurrency, few enough for a laptop.
 const MAX_ENVIRONMENTS: usize = 8;
@@ -76,14 +76,34 @@ pub(crate) fn admin(data: Option<&Path>, principals: &Principals) -> anyhow::Res
 }
 
 /// Names of tables by what programs call them.
-pub(crate) fn tables(stack: &Stack) -> BTreeMap<String, String> {
+fn tables(stack: &Stack) -> BTreeMap<String, String> {
     let named =
         |table: &&str| stack.tables.iter().find(|given| given.name.strip_prefix("tenantry-") == Some(*table));
     TABLES.iter().filter_map(|table| Some(((*table).to_owned(), named(table)?.name.clone()))).collect()
 }
 
 /// Names of buckets by what programs call them.
-pub(crate) fn buckets(stack: &Stack) -> BTreeMap<String, String> {
+fn buckets(stack: &Stack) -> BTreeMap<String, String> {
     let files = stack.buckets.iter().find(|bucket| bucket.logical_id == "FilesBucket");
     files.map(|bucket| ("files".to_owned(), bucket.name.clone())).into_iter().collect()
+}
+
+/// What programs are told of a stack, before it has tenants.
+pub(crate) fn describe(
+    stack: &Stack,
+    [api_url, admin_url, aws_endpoint_url]: [String; 3],
+    admin: AdminCredentials,
+) -> State {
+    State {
+        api_url,
+        admin_url,
+        aws_endpoint_url,
+        region: stack.region.clone(),
+        account_id: stack.account_id.clone(),
+        admin,
+        tenants: Vec::new(),
+        tables: tables(stack),
+        buckets: buckets(stack),
+        tenant_role_arn: stack.outputs.get("TenantRoleArn").cloned().unwrap_or_default(),
+    }
 }

@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use anyhow::Context as _;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::binaries;
@@ -32,16 +31,12 @@ pub async fn run(flags: Flags, workspace: &Path) -> anyhow::Result<()> {
     stopped.await;
     progress("Stopping …");
     stack.stop().await;
-    // The state file tells of a stack that answers; this one no longer does.
-    let _ = std::fs::remove_file(&flags.state_file);
     // Its senders are gone with the stack; what is left is printed.
     let _ = tokio::task::spawn_blocking(move || printing.join()).await;
     Ok(())
 }
 
 async fn start(flags: &Flags, workspace: &Path) -> anyhow::Result<(LocalStack, std::thread::JoinHandle<()>)> {
-    // What an earlier stack has told is not true any more.
-    let _ = std::fs::remove_file(&flags.state_file);
     let model = read_stack(&flags.template, &flags.usage_plans, &flags.parameters)?;
     let ports = Ports::bind([flags.api_port, flags.admin_port, flags.aws_port]).await?;
     let folder = binaries::folder()?;
@@ -55,17 +50,13 @@ async fn start(flags: &Flags, workspace: &Path) -> anyhow::Result<(LocalStack, s
         binaries: folder,
         seed: !flags.no_seed,
         time: flags.time,
+        state_file: Some(flags.state_file.clone()),
         notices,
         ..Options::ephemeral(flags.template.clone(), flags.usage_plans.clone())
     };
     let stack = LocalStack::start_on(ports, model, options).await?;
-    let file = &flags.state_file;
-    stack
-        .state()
-        .write(file)
-        .with_context(|| format!("the state file {} cannot be written", file.display()))?;
     if flags.log == LogFormat::Pretty {
-        say(&table(stack.state(), Some(&file.to_string_lossy()), &ignored));
+        say(&table(stack.state(), Some(&flags.state_file.to_string_lossy()), &ignored));
     }
     Ok((stack, printing))
 }

@@ -24,7 +24,7 @@ use crate::adapters::{ApiGatewayCalls, Functions, LambdaCalls, Signatures};
 use crate::bed::{Bed, demo_tenants, seed_once};
 use crate::clock::{TimeSource, real};
 use crate::output::{Notice, Notices};
-use crate::parts::{admin, buckets, specs, tables};
+use crate::parts::{admin, describe, specs};
 use crate::state::State;
 
 /// The account that names and ARNs are made with.
@@ -57,6 +57,8 @@ pub struct Options {
     pub seed: bool,
     /// The stack's time.
     pub time: TimeSource,
+    /// Where programs are told, if anywhere.
+    pub state_file: Option<PathBuf>,
     pub(crate) notices: Notices,
 }
 
@@ -73,6 +75,7 @@ impl Options {
             binaries: crate::binaries::folder().unwrap_or_default(),
             seed: true,
             time: TimeSource::Real,
+            state_file: None,
             notices: Notices::silent(),
         }
     }
@@ -84,8 +87,12 @@ pub struct LocalStack {
     stack: Arc<Stack>,
     runtime: Arc<Runtime>,
     dynamo: Arc<Dynamo>,
-    shutdown: CancellationToken,
-    servers: Vec<JoinHandle<()>>,
+    state_file: Option<PathBuf>,
+    /// Stops the APIs, and then the AWS services, which functions use until their last request is answered.
+    stop_apis: CancellationToken,
+    stop_front: CancellationToken,
+    apis: Vec<JoinHandle<()>>,
+    front: JoinHandle<()>,
     _guard: tokio_util::sync::DropGuard,
 }
 
@@ -148,6 +155,7 @@ impl LocalStack {
         let stack = Arc::new(stack);
         let shutdown = CancellationToken::new();
         let guard = shutdown.clone().drop_guard();
+        let (stop_apis, stop_front) = (shutdown.child_token(), shutdown.child_token());
         let clock = options.time.clock();
         let real_clock: Arc<dyn Fn() -> SystemTime + Send + Sync> = Arc::new(real);
         let address = |listener: &TcpListener| listener.local_addr().context("a port has no address");
@@ -155,6 +163,10 @@ impl LocalStack {
 
         let data = options.data_dir.as_deref();
         let keys = Arc::new(open_keys(data)?);
+        if let Some(file) = &options.state_file {
+            // Ports and data are ours now, so what an earlier stack has told is not true any more.
+            let _ = std::fs::remove_file(file);
+        }
         let dynamo = Dynamo::open(data.map(|folder| folder.join("dynamodb.db")).as_deref())?;
         dynamo.ensure_tables(&stack.tables)?;
         let dynamo = Arc::new(dynamo);
@@ -181,7 +193,7 @@ impl LocalStack {
             verifier: Arc::clone(&verifier),
             clock: Arc::clone(&clock),
             notices: options.notices.clone(),
-            shutdown: shutdown.clone(),
+            shutdown: stop_apis.clone(),
         };
         let control =
             |api: &&Api| api.routes.iter().any(|route| route.authorization == Authorization::AwsIam);
@@ -202,40 +214,32 @@ impl LocalStack {
             Some(api) => format!("http://{}/{}", address(&ports.admin)?, api.stage),
             None => String::new(),
         };
-        let mut servers = Vec::new();
-        servers.push(gateways.serve(ports.api, data_api)?);
+        let mut apis = Vec::new();
+        apis.push(gateways.serve(ports.api, data_api)?);
         if let Some(api) = control_api {
-            servers.push(gateways.serve(ports.admin, api)?);
+            apis.push(gateways.serve(ports.admin, api)?);
         }
         let limits = Limits { max_body: MAX_AWS_BODY, max_header_bytes: 32_768, ..Limits::default() };
-        servers.push(tokio::spawn(local_http::serve(
+        let front = tokio::spawn(local_http::serve(
             ports.aws,
             limits,
-            shutdown.clone(),
+            stop_front.clone(),
             move |request: Request| {
                 let front = Arc::clone(&front);
                 async move { front.handle(request).await }
             },
-        )));
+        ));
 
         let mut running = Self {
-            state: State {
-                api_url,
-                admin_url,
-                aws_endpoint_url,
-                region: REGION.to_owned(),
-                account_id: ACCOUNT.to_owned(),
-                admin,
-                tenants: Vec::new(),
-                tables: tables(&stack),
-                buckets: buckets(&stack),
-                tenant_role_arn: stack.outputs.get("TenantRoleArn").cloned().unwrap_or_default(),
-            },
+            state: describe(&stack, [api_url, admin_url, aws_endpoint_url], admin),
             stack,
             runtime,
             dynamo: Arc::clone(&dynamo),
-            shutdown,
-            servers,
+            state_file: options.state_file,
+            stop_apis,
+            stop_front,
+            apis,
+            front,
             _guard: guard,
         };
         if options.seed {
@@ -243,7 +247,13 @@ impl LocalStack {
             seed_once(&bed, data).await?;
             running.state.tenants = demo_tenants(&keys);
         }
+        running.tell()?;
         Ok(running)
+    }
+
+    fn tell(&self) -> anyhow::Result<()> {
+        let Some(file) = &self.state_file else { return Ok(()) };
+        self.state.write(file).with_context(|| format!("the state file {} cannot be written", file.display()))
     }
 
     /// What programs are told.
@@ -272,14 +282,21 @@ impl LocalStack {
         Ok(self.runtime.invoke(function, payload, InvokeOptions::default()).await?.payload)
     }
 
-    /// Stops: no new requests, running ones end within a bound, functions are killed, tables are closed.
-    pub async fn stop(mut self) {
-        self.shutdown.cancel();
-        for server in self.servers.drain(..) {
+    /// Stops: no new requests, running ones end within a bound, and only then the functions, the AWS services
+    /// that they use, and the tables.
+    pub async fn stop(self) {
+        if let Some(file) = &self.state_file {
+            // Another stack may have told its own story there meanwhile.
+            self.state.forget(file);
+        }
+        self.stop_apis.cancel();
+        for api in self.apis {
             // A server that failed is stopped as well.
-            let _ = server.await;
+            let _ = api.await;
         }
         self.runtime.stop().await;
+        self.stop_front.cancel();
+        let _ = self.front.await;
         self.dynamo.stop().await;
     }
 }

@@ -80,9 +80,21 @@ impl State {
     /// # Errors
     /// Where the folder cannot be made or written to.
     pub fn write(&self, path: &Path) -> io::Result<()> {
+        write_private(path, self.text()?.as_bytes())
+    }
+
+    /// Removes the file if it still tells of this stack.
+    pub(crate) fn forget(&self, path: &Path) {
+        if self.text().is_ok_and(|text| std::fs::read_to_string(path).is_ok_and(|found| found == text)) {
+            // What cannot be removed is overwritten by the next stack.
+            let _ = std::fs::remove_file(path);
+        }
+    }
+
+    fn text(&self) -> io::Result<String> {
         let mut text = serde_json::to_string_pretty(self).map_err(io::Error::other)?;
         text.push('\n');
-        write_private(path, text.as_bytes())
+        Ok(text)
     }
 }
 
