@@ -16,7 +16,8 @@ reset: ## Empties the local stack's data
 
 test: ## Runs every test: needs Rust, a C compiler and make
 	cargo build --workspace --bins
-	@if cargo nextest --version >/dev/null 2>&1; then cargo nextest run --workspace && cargo test --workspace --doc --quiet; else cargo test --workspace; fi
+	@# Four hundred connections at once are more than some systems' default of open files.
+	@ulimit -n 4096 2>/dev/null || true; if cargo nextest --version >/dev/null 2>&1; then cargo nextest run --workspace && cargo test --workspace --doc --quiet; else cargo test --workspace; fi
 
 lint: fmt-check clippy docs deny ## Checks form, lints, docs, licences and dependencies
 
