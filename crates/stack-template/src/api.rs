@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::{Api, Authorization, GatewayResponse, StageThrottle};
+use crate::model::{Api, Authorization, GatewayResponse, Route, StageThrottle};
 use crate::node::Node;
 use crate::properties::{Notes, Properties};
 use crate::scope::derived_id;
@@ -38,6 +38,25 @@ pub(crate) struct Declared {
     pub(crate) api: Api,
     pub(crate) api_key_required: bool,
     pub(crate) authorization: Authorization,
+    /// Lines of the API's stage throttles, in their order.
+    pub(crate) throttle_lines: Vec<usize>,
+}
+
+impl Declared {
+    /// Refuses throttles of the stage for what is none of its routes, once those are known.
+    pub(crate) fn check_throttles(&self, notes: &Notes) {
+        for (setting, line) in self.api.stage_throttles.iter().zip(&self.throttle_lines) {
+            let names = |route: &Route| {
+                (setting.path == "/*" || setting.path == route.path)
+                    && (setting.method == "*" || setting.method == route.method)
+            };
+            if !self.api.routes.iter().any(names) {
+                let message =
+                    format!("there is no route {} {} to be throttled", setting.method, setting.path);
+                notes.refuse(&self.api.logical_id, *line, message);
+            }
+        }
+    }
 }
 
 /// An API whose properties could not be resolved.
@@ -52,7 +71,7 @@ pub(crate) fn unread(logical_id: &str) -> Declared {
         gateway_responses: BTreeMap::new(),
         stage_throttles: Vec::new(),
     };
-    Declared { api, api_key_required: false, authorization: Authorization::None }
+    Declared { api, api_key_required: false, authorization: Authorization::None, throttle_lines: Vec::new() }
 }
 
 pub(crate) fn read(notes: &Notes, logical_id: &str, node: &Node) -> Declared {
@@ -70,6 +89,7 @@ pub(crate) fn read(notes: &Notes, logical_id: &str, node: &Node) -> Declared {
         auth.pass(&["AddApiKeyRequiredToCorsPreflight", "AddDefaultAuthorizerToCorsPreflight"]);
         auth.finish();
     }
+    let mut throttle_lines = Vec::new();
     let stage_throttles = properties.list("MethodSettings").iter().filter_map(|node| {
         let setting = Properties::of(notes, logical_id, format!("{TYPE}/MethodSettings"), node);
         let (path, method) = (setting.required("ResourcePath"), setting.required("HttpMethod"));
@@ -78,7 +98,10 @@ pub(crate) fn read(notes: &Notes, logical_id: &str, node: &Node) -> Declared {
         let throttle = limited.then(|| setting.throttle("ThrottlingRateLimit", "ThrottlingBurstLimit"));
         setting.ignore(&["LoggingLevel", "MetricsEnabled", "DataTraceEnabled"]);
         setting.finish();
-        throttle.map(|throttle| StageThrottle { path: stage_path(&path), method, throttle })
+        throttle.map(|throttle| {
+            throttle_lines.push(node.line);
+            StageThrottle { path: stage_path(&path), method, throttle }
+        })
     });
     let api = Api {
         logical_id: logical_id.to_owned(),
@@ -98,7 +121,7 @@ pub(crate) fn read(notes: &Notes, logical_id: &str, node: &Node) -> Declared {
     properties.pass(&["OpenApiVersion", "EndpointConfiguration", "Description", "AlwaysDeploy"]);
     properties.ignore(&["AccessLogSetting", "TracingEnabled", "Tags", "MinimumCompressionSize"]);
     properties.finish();
-    Declared { api, api_key_required, authorization }
+    Declared { api, api_key_required, authorization, throttle_lines }
 }
 
 /// The authorizer of an API or a route.

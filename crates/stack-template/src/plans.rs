@@ -18,13 +18,14 @@ pub(crate) fn read(notes: &Notes, logical_id: &str, node: &Node, apis: Option<&[
         limit
     });
     let quota = properties.map("Quota").map(|quota| {
-        let period = match quota.required("Period").as_str() {
-            "DAY" => Period::Day,
-            "WEEK" => Period::Week,
-            "MONTH" => Period::Month,
+        // With the largest Offset that API Gateway takes for it: it would refuse another at deployment.
+        let (period, most) = match quota.required("Period").as_str() {
+            "DAY" => (Period::Day, 0),
+            "WEEK" => (Period::Week, 6),
+            "MONTH" => (Period::Month, 27),
             _ => {
                 quota.refuse(quota.line, "Period must be DAY, WEEK or MONTH");
-                Period::Month
+                (Period::Month, u64::MAX)
             }
         };
         if quota.get("Limit").is_none() {
@@ -32,6 +33,10 @@ pub(crate) fn read(notes: &Notes, logical_id: &str, node: &Node, apis: Option<&[
         }
         let limit = quota.number("Limit", 0..=i64::MAX as u64).unwrap_or_default();
         let offset = quota.number("Offset", 0..=i64::MAX as u64).unwrap_or_default();
+        if offset > most {
+            let line = quota.get("Offset").map_or(quota.line, |node| node.line);
+            quota.refuse(line, format!("Offset is {offset}; with this Period it must be at most {most}"));
+        }
         quota.finish();
         Quota { limit, period, offset }
     });

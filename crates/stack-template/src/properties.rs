@@ -181,7 +181,7 @@ impl<'a> Properties<'a> {
                 format!("{rate} is {value}; it must be {form}"),
             );
         }
-        let burst = self.parse(burst, "a whole number of requests, not below 0").unwrap_or_default();
+        let burst = self.parse(burst, "a whole number of requests from 0 to 4294967295").unwrap_or_default();
         Throttle { rate: per_second.unwrap_or_default(), burst }
     }
 

@@ -138,6 +138,9 @@ fn read_template(inputs: &Inputs, text: &str, notes: &Notes, known: &mut BTreeSe
             kind => notes.refuse(logical_id, *line, format!("the type {kind} is not understood")),
         }
     }
+    for declared in &apis {
+        declared.check_throttles(notes);
+    }
     stack.apis = apis.into_iter().map(|declared| declared.api).collect();
     for entry in root.get("Outputs").and_then(Node::entries).unwrap_or_default() {
         let value = entry.value.get("Value").map(|value| scope.resolve(value));
@@ -185,8 +188,13 @@ fn read_plans(
         None => (Some("unread".to_owned()), Some("unread".to_owned())),
     };
     let mut parameters = inputs.parameters.clone();
+    // A default of the file's own is what whoever deploys it leaves in force, and is held against the API.
+    let has_default = |name: &str| {
+        let declared = root.get("Parameters").and_then(|parameters| parameters.get(name));
+        declared.is_some_and(|declared| declared.get("Default").is_some())
+    };
     for (name, value) in [("ApiId", api_id), ("Stage", stage)] {
-        if let (Some(value), false) = (value, parameters.contains_key(name)) {
+        if let (Some(value), false) = (value, parameters.contains_key(name) || sound && has_default(name)) {
             parameters.insert(name.to_owned(), value);
         }
     }

@@ -367,6 +367,40 @@ fn a_misspelt_member_of_a_plan_is_found() {
 }
 
 #[test]
+fn a_stage_throttle_for_no_route_is_found() {
+    let settings = |row: &str| format!("      StageName: v1\n      MethodSettings:\n        - {{ {row} }}\n");
+    for (path, method) in [("/~1thingz", "GET"), ("/~1things~1{id}", "PATCH")] {
+        let limits = "ThrottlingRateLimit: 1, ThrottlingBurstLimit: 2";
+        let row = format!("ResourcePath: \"{path}\", HttpMethod: {method}, {limits}");
+        template(
+            "      StageName: v1\n",
+            &settings(&row),
+            "ThrottlingRateLimit",
+            "DataApi",
+            "there is no route",
+        );
+    }
+}
+
+#[test]
+fn a_stage_of_the_plans_file_that_the_api_lacks_is_found() {
+    plans(
+        "Stage: { Type: String, Default: v1 }",
+        "Stage: { Type: String, Default: v2 }",
+        "ApiId: !Ref ApiId",
+        "FreePlan",
+        "stage v2",
+    );
+}
+
+#[test]
+fn an_offset_that_api_gateway_refuses_is_found() {
+    plans("Period: MONTH", "Period: MONTH, Offset: 28", "Offset", "FreePlan", "at most 27");
+    plans("Period: MONTH", "Period: WEEK, Offset: 7", "Offset", "FreePlan", "at most 6");
+    plans("Period: MONTH", "Period: DAY, Offset: 1", "Offset", "FreePlan", "at most 0");
+}
+
+#[test]
 fn findings_of_both_files_come_together_in_order() {
     let template =
         with(&with(TEMPLATE, "      Timeout: 5", "      Timeout: 0"), "TableName: things", "TableName: th");
