@@ -29,6 +29,14 @@ pub enum Error {
         /// What SQLite or dynoxide says.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// The tables cannot be copied into a file or taken from one.
+    #[error("the tables cannot be copied to or from {}", path.display())]
+    Snapshot {
+        /// The file.
+        path: PathBuf,
+        /// What SQLite or dynoxide says.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// The database's own server cannot be started.
     #[error("the database's server cannot be started")]
     Server(#[source] io::Error),

@@ -26,6 +26,14 @@ pub enum InvokeError {
     /// All environments are busy, and the queue is full or did not move in time (`TooManyRequestsException`).
     #[error("all environments of {0} are busy")]
     Throttled(String),
+    /// `cargo lambda watch` cannot be reached.
+    #[error("cargo lambda watch does not answer at {url}: {cause}")]
+    Unreachable {
+        /// Its address.
+        url: String,
+        /// What was tried and failed.
+        cause: String,
+    },
     /// The runtime is stopping or has stopped.
     #[error("the runtime is stopping")]
     Stopping,

@@ -29,6 +29,8 @@ pub(crate) enum Failure {
     },
     /// It answered with more than [`MAX_RESPONSE_BYTES`].
     ResponseTooLarge,
+    /// Whoever runs it gave no answer in so much time.
+    NotAnswered(Duration),
 }
 
 impl Failure {
@@ -55,6 +57,10 @@ impl Failure {
                     stamp(*at),
                     after.as_secs_f64()
                 ),
+            ),
+            Self::NotAnswered(after) => (
+                "Sandbox.Timedout",
+                format!("RequestId: {request_id} Error: No answer after {:.2} seconds", after.as_secs_f64()),
             ),
             Self::ResponseTooLarge => (
                 "Function.ResponseSizeTooLarge",

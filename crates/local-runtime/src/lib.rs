@@ -9,6 +9,7 @@
 //! **Invariant:** a function's process inherits nothing of this process's environment.
 
 mod api;
+mod cargo_lambda;
 mod environment;
 mod error;
 mod failure;
@@ -20,6 +21,7 @@ mod runtime;
 mod settings;
 mod spec;
 
+pub use cargo_lambda::CargoLambda;
 pub use error::{InvokeError, RuntimeError};
 pub use invocation::{Invocation, InvokeOptions, MAX_REQUEST_BYTES, MAX_RESPONSE_BYTES};
 pub use output::{MAX_LINE_BYTES, OutputLine, Stream};

@@ -60,6 +60,30 @@ impl Dynamo {
         tables.iter().try_for_each(|table| tables::ensure(&self.database, table))
     }
 
+    /// Copies all tables into a file, which must not be there. This blocks.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Snapshot`].
+    pub fn save(&self, path: &Path) -> Result<(), Error> {
+        self.database.vacuum_into(text(path)?).map_err(|error| snapshot(path, error.into()))
+    }
+
+    /// Takes all tables from a file that [`Self::save`] has written, in place of its own, and makes those of
+    /// the template that are missing. This blocks.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Snapshot`]; [`Error::TableDiffers`] and [`Error::Table`] as [`Self::ensure_tables`]. Its own
+    /// tables are as they were then.
+    pub fn load(&self, path: &Path, tables: &[Table]) -> Result<(), Error> {
+        // What the file lacks is made there, before anything of the running database changes.
+        let saved = Database::new(text(path)?).map_err(|error| snapshot(path, error.into()))?;
+        tables.iter().try_for_each(|table| tables::ensure(&saved, table))?;
+        drop(saved);
+        self.database.restore_from(text(path)?).map_err(|error| snapshot(path, error.into()))
+    }
+
     /// Makes a call of the stack's own, such as a seed's: the operation's name and its JSON.
     ///
     /// # Errors
@@ -98,6 +122,14 @@ impl Service for Dynamo {
     fn call(&self, request: Request, _: Arc<Principal>) -> BoxFuture<'_, Response> {
         Box::pin(self.forward.call(request))
     }
+}
+
+fn text(path: &Path) -> Result<&str, Error> {
+    path.to_str().ok_or_else(|| snapshot(path, "the path is not UTF-8".into()))
+}
+
+fn snapshot(path: &Path, source: Box<dyn std::error::Error + Send + Sync>) -> Error {
+    Error::Snapshot { path: path.to_owned(), source }
 }
 
 fn open_database(path: Option<&Path>) -> Result<Database, Error> {
