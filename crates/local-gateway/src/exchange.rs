@@ -66,6 +66,11 @@ impl Exchange {
     }
 }
 
+/// Microseconds since 1970.
+pub(crate) fn micros(at: SystemTime) -> u64 {
+    u64::try_from(at.duration_since(UNIX_EPOCH).unwrap_or_default().as_micros()).unwrap_or(u64::MAX)
+}
+
 /// A UUID of version 4.
 pub(crate) fn request_id() -> String {
     uuid::Builder::from_random_bytes(random()).into_uuid().to_string()

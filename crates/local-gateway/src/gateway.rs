@@ -10,10 +10,11 @@ use tokio::time::{Instant, timeout};
 
 use crate::error::Error;
 use crate::event;
-use crate::exchange::Exchange;
+use crate::exchange::{Exchange, micros};
 use crate::gateway_response::{self, GatewayError};
-use crate::identifier::derived;
-use crate::keys::{Admission, KeyStore};
+use crate::identifier::deployment_id;
+use crate::keys::{Admission, KeyStore, attached_day};
+use crate::limits::{Limit, LimitRules, Measured, Member, Standing};
 use crate::live::LiveStack;
 use crate::media_type;
 use crate::ports::{Authorizer, Caller, Clock, InvokeFailure, Invoker, Observer, RequestRecord};
@@ -34,8 +35,10 @@ pub struct GatewaySettings {
     pub api: String,
     /// `requestContext.domainName`, without a port.
     pub domain_name: String,
-    /// The keys.
+    /// The keys, and what was counted of them.
     pub keys: Arc<KeyStore>,
+    /// What holds for every plan's limits.
+    pub limits: LimitRules,
     /// Invokes the functions.
     pub invoker: Arc<dyn Invoker>,
     /// Judges callers of methods with `AWS_IAM` authorization.
@@ -70,6 +73,8 @@ struct Trail {
     key_name: Option<String>,
     gateway_response: Option<&'static str>,
     detail: Option<Cow<'static, str>>,
+    limits: Vec<Standing>,
+    refused_by: Option<usize>,
 }
 
 impl Gateway {
@@ -84,6 +89,12 @@ impl Gateway {
             Some(_) => Ok(gateway),
             None => Err(Error::UnknownApi(gateway.settings.api)),
         }
+    }
+
+    /// For tests: other settings than those it was made with.
+    #[cfg(test)]
+    pub(crate) fn settings_mut(&mut self) -> &mut GatewaySettings {
+        &mut self.settings
     }
 
     /// Answers a request as API Gateway would.
@@ -106,6 +117,8 @@ impl Gateway {
             function: trail.function,
             gateway_response: trail.gateway_response,
             detail: trail.detail,
+            limits: trail.limits,
+            refused_by: trail.refused_by,
             request_id: exchange.request_id,
         });
         response
@@ -153,10 +166,11 @@ impl Gateway {
         trail.function = Some(matched.route.function.clone());
 
         let caller = self.authorize(deployed, &matched, path, request)?;
-        let admission = self.admit(deployed, matched.route, request)?;
+        let admission = self.admit(deployed, matched.route, request, trail)?;
         let key = admission.as_ref().map(|admission| &*admission.key);
         trail.api_key_id = key.map(|key| key.id.clone());
         trail.key_name = key.map(|key| key.name.clone());
+        self.measure(deployed, matched.route, admission.as_ref(), exchange, trail)?;
 
         let payload = event::build(&event::Source {
             request,
@@ -175,7 +189,7 @@ impl Gateway {
         if payload.len() > MAX_EVENT_BYTES {
             return Err(GatewayError::request_too_large().with_detail("the event exceeds 6291456 bytes"));
         }
-        self.invoke(&deployed.api, matched.route, request, payload, trail).await
+        self.invoke(&deployed.api, matched.route, request, payload, exchange, trail).await
     }
 
     fn authorize(
@@ -206,22 +220,57 @@ impl Gateway {
         deployed: &'d Deployed,
         route: &Route,
         request: &Request,
+        trail: &mut Trail,
     ) -> Result<Option<Admission<'d>>, GatewayError> {
         if !route.api_key_required {
             return Ok(None);
         }
         let mut values = request.headers.get_all("x-api-key").iter();
-        let refused = |detail| GatewayError::invalid_api_key().with_detail(detail);
-        match (values.next(), values.next()) {
-            (None, _) => Err(refused("no x-api-key header")),
-            (Some(_), Some(_)) => Err(refused("more than one x-api-key header")),
-            (Some(value), None) => self
-                .settings
-                .keys
-                .admit(value.as_bytes(), &deployed.stack.plans, &deployed.api.api_id, &deployed.api.stage)
-                .map(Some)
-                .ok_or_else(|| refused("the key is unknown, disabled, or in no plan of this stage")),
-        }
+        let refused = |detail: String| GatewayError::invalid_api_key().with_detail(detail);
+        let value = match (values.next(), values.next()) {
+            (None, _) => return Err(refused("no x-api-key header".to_owned())),
+            (Some(_), Some(_)) => return Err(refused("more than one x-api-key header".to_owned())),
+            (Some(value), None) => value.as_bytes(),
+        };
+        let Deployed { stack, api, .. } = deployed;
+        let admission = self.settings.keys.admit(value, &stack.plans, &api.api_id, &api.stage);
+        admission.map(Some).map_err(|rejection| {
+            trail.api_key_id = rejection.key().map(|key| key.id.clone());
+            trail.key_name = rejection.key().map(|key| key.name.clone());
+            refused(rejection.to_string())
+        })
+    }
+
+    /// The throttles and the quota: the request is counted by all of them or refused by one.
+    fn measure(
+        &self,
+        deployed: &Deployed,
+        route: &Route,
+        admission: Option<&Admission<'_>>,
+        exchange: &Exchange,
+        trail: &mut Trail,
+    ) -> Result<(), GatewayError> {
+        let verdict = self.settings.keys.measure(&Measured {
+            api: &deployed.api,
+            route,
+            member: admission.map(|admission| Member {
+                plan: admission.plan,
+                key_id: &admission.key.id,
+                attached: attached_day(admission.attached),
+            }),
+            rules: self.settings.limits,
+            now: micros(exchange.at),
+        });
+        trail.limits = verdict.standings;
+        trail.refused_by = verdict.refused_by;
+        let Some(standing) = verdict.refused_by.and_then(|position| trail.limits.get(position)) else {
+            return Ok(());
+        };
+        let error = match standing.limit {
+            Limit::Quota => GatewayError::quota_exceeded(),
+            Limit::PlanRoute | Limit::Plan | Limit::Stage | Limit::Account => GatewayError::throttled(),
+        };
+        Err(error.with_detail(standing.to_string()))
     }
 
     async fn invoke(
@@ -230,9 +279,10 @@ impl Gateway {
         route: &Route,
         request: &Request,
         payload: Bytes,
+        exchange: &Exchange,
         trail: &mut Trail,
     ) -> Result<Response, GatewayError> {
-        let invocation = self.settings.invoker.invoke(&route.function, payload);
+        let invocation = self.settings.invoker.invoke(&route.function, payload, &exchange.trace_id);
         let invoked = match timeout(route.timeout, invocation).await {
             Err(_) => return Err(GatewayError::integration_timeout()),
             Ok(Err(failure)) => return Err(failure.into()),
@@ -255,12 +305,8 @@ impl Gateway {
             return Some(ready);
         }
         let api = stack.apis.iter().find(|api| api.logical_id == self.settings.api)?.clone();
-        let deployed = Arc::new(Deployed {
-            router: Router::new(&api),
-            deployment_id: derived(6, &["deployment", &api.api_id, &api.stage]),
-            api,
-            stack,
-        });
+        let deployed =
+            Arc::new(Deployed { router: Router::new(&api), deployment_id: deployment_id(&api), api, stack });
         *self.deployed.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&deployed));
         Some(deployed)
     }

@@ -27,7 +27,9 @@ pub(crate) enum ResponseType {
     InvalidApiKey,
     InvalidSignature,
     MissingAuthenticationToken,
+    QuotaExceeded,
     RequestTooLarge,
+    Throttled,
 }
 
 impl ResponseType {
@@ -42,7 +44,9 @@ impl ResponseType {
             Self::InvalidApiKey => "INVALID_API_KEY",
             Self::InvalidSignature => "INVALID_SIGNATURE",
             Self::MissingAuthenticationToken => "MISSING_AUTHENTICATION_TOKEN",
+            Self::QuotaExceeded => "QUOTA_EXCEEDED",
             Self::RequestTooLarge => "REQUEST_TOO_LARGE",
+            Self::Throttled => "THROTTLED",
         }
     }
 }
@@ -82,6 +86,24 @@ impl GatewayError {
             StatusCode::FORBIDDEN,
             "MissingAuthenticationTokenException",
             "Missing Authentication Token",
+        )
+    }
+
+    pub(crate) fn throttled() -> Self {
+        Self::new(
+            ResponseType::Throttled,
+            StatusCode::TOO_MANY_REQUESTS,
+            "TooManyRequestsException",
+            "Too Many Requests",
+        )
+    }
+
+    pub(crate) fn quota_exceeded() -> Self {
+        Self::new(
+            ResponseType::QuotaExceeded,
+            StatusCode::TOO_MANY_REQUESTS,
+            "LimitExceededException",
+            "Limit Exceeded",
         )
     }
 

@@ -102,9 +102,9 @@ async fn a_key_in_no_plan_of_the_stage_is_forbidden_d() {
     let sent = || get("/v1/tenant", &[("x-api-key", VALUE)]);
     harness.keys.detach("free00", &id).expect("a membership");
     assert_forbidden(&harness.send(sent()).await);
-    harness.keys.attach(&stack().plans, "other0", &id).expect("a plan of another stage");
+    harness.keys.attach(&stack().plans, "other0", &id, testing::now()).expect("a plan of another stage");
     assert_forbidden(&harness.send(sent()).await);
-    harness.keys.attach(&stack().plans, "stand0", &id).expect("a plan of this stage");
+    harness.keys.attach(&stack().plans, "stand0", &id, testing::now()).expect("a plan of this stage");
     assert_eq!(harness.send(sent()).await.status(), 200);
 }
 
@@ -285,6 +285,8 @@ async fn the_record_says_what_happened_and_holds_no_value() {
         function: Some("echo".to_owned()),
         gateway_response: None,
         detail: None,
+        limits: record.limits.clone(),
+        refused_by: None,
         request_id: record.request_id.clone(),
     };
     assert_eq!(record, expected);

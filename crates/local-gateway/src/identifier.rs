@@ -1,6 +1,7 @@
 //! Identifiers: those that follow from a name, and random ones.
 
 use sha2::{Digest, Sha256};
+use stack_template::Api;
 
 const BASE36: &[u8; 36] = b"0123456789abcdefghijklmnopqrstuvwxyz";
 const ALPHANUMERIC: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
@@ -28,6 +29,11 @@ pub(crate) fn numbered_key_id(name: &str, number: u32) -> String {
 /// An id for a key without a name.
 pub(crate) fn random_key_id() -> String {
     base36(&random::<KEY_ID_LENGTH>())
+}
+
+/// The id of an API's deployment.
+pub(crate) fn deployment_id(api: &Api) -> String {
+    derived(6, &["deployment", &api.api_id, &api.stage])
 }
 
 /// Lower-case letters and digits that follow from the parts. `length` is at most 32.

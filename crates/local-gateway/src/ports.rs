@@ -8,12 +8,14 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use local_http::Request;
 
+use crate::limits::Standing;
+
 /// Gives the stack's time, which can be moved by hand.
 pub type Clock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
 
 /// Lambda, as the gateway sees it.
 pub trait Invoker: Send + Sync {
-    /// Invokes a function synchronously.
+    /// Invokes a function synchronously, as a part of the trace that `X-Amzn-Trace-Id` names.
     ///
     /// The gateway drops the future when the route's time is up; the invocation goes on regardless,
     /// as it does on AWS.
@@ -21,6 +23,7 @@ pub trait Invoker: Send + Sync {
         &'a self,
         function: &'a str,
         payload: Bytes,
+        trace_id: &'a str,
     ) -> BoxFuture<'a, Result<Invoked, InvokeFailure>>;
 }
 
@@ -126,7 +129,7 @@ pub struct RequestRecord {
     pub duration: Duration,
     /// Whether an environment was started; nothing where no invocation finished.
     pub cold: Option<bool>,
-    /// The key's id, where a key was required and accepted.
+    /// The key's id, where a key was required and the value is one's.
     pub api_key_id: Option<String>,
     /// The key's name, likewise.
     pub key_name: Option<String>,
@@ -136,6 +139,10 @@ pub struct RequestRecord {
     pub gateway_response: Option<&'static str>,
     /// What a developer needs to know about a refusal. The client is not told.
     pub detail: Option<Cow<'static, str>>,
+    /// The limits that the request was measured by, as they stand after it, in the order of the checks.
+    pub limits: Vec<Standing>,
+    /// The position of the limit that refused it.
+    pub refused_by: Option<usize>,
     /// The request's id.
     pub request_id: String,
 }

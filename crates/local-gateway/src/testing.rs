@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -15,7 +16,7 @@ use stack_template::{Api, Authorization, PlanStage, Route, RouteThrottle, Stack,
 
 use crate::{
     ApiKeyValue, Authorizer, Caller, Clock, Denied, Gateway, GatewaySettings, InvokeFailure, Invoked,
-    Invoker, KeyStore, LiveStack, NewApiKey, Observer, RequestRecord,
+    Invoker, KeyStore, LimitRules, LiveStack, NewApiKey, Observer, RequestRecord,
 };
 
 pub(crate) const API_ID: &str = "dataapi001";
@@ -141,6 +142,7 @@ impl Invoker for Lambda {
         &'a self,
         _function: &'a str,
         payload: Bytes,
+        _trace_id: &'a str,
     ) -> BoxFuture<'a, Result<Invoked, InvokeFailure>> {
         let event = serde_json::from_slice(&payload).expect("the event is JSON");
         self.events.lock().expect("no test panics here").push(event);
@@ -182,6 +184,8 @@ pub(crate) fn caller() -> Caller {
 /// A gateway with everything around it in reach.
 pub(crate) struct Harness {
     pub(crate) gateway: Gateway,
+    /// How far the clock was moved, in microseconds.
+    ahead: Arc<AtomicU64>,
     pub(crate) live: Arc<LiveStack>,
     pub(crate) keys: Arc<KeyStore>,
     events: Arc<Mutex<Vec<Value>>>,
@@ -195,18 +199,21 @@ impl Harness {
         let live = Arc::new(LiveStack::new(Arc::new(stack)));
         let keys = Arc::new(KeyStore::in_memory().expect("a store"));
         let (events, arns, records) = (Arc::default(), Arc::default(), Arc::default());
+        let ahead = Arc::new(AtomicU64::new(0));
+        let moved = Arc::clone(&ahead);
         let gateway = Gateway::new(GatewaySettings {
             stack: Arc::clone(&live),
             api: "DataApi".to_owned(),
             domain_name: "dataapi001.execute-api.localhost".to_owned(),
             keys: Arc::clone(&keys),
+            limits: LimitRules::default(),
             invoker: Arc::new(Lambda { function, events: Arc::clone(&events) }),
             authorizer: Arc::new(Verdict { verdict, arns: Arc::clone(&arns) }),
-            clock: clock(),
+            clock: Arc::new(move || now() + Duration::from_micros(moved.load(Ordering::Relaxed))),
             observer: Arc::new(Records(Arc::clone(&records))),
         })
         .expect("the template has the API");
-        Self { gateway, live, keys, events, arns, records }
+        Self { gateway, ahead, live, keys, events, arns, records }
     }
 
     /// A gateway whose functions all give this answer.
@@ -227,16 +234,35 @@ impl Harness {
         )
     }
 
+    /// Moves the clock.
+    pub(crate) fn advance(&self, by: Duration) {
+        let micros = u64::try_from(by.as_micros()).expect("a short time");
+        self.ahead.fetch_add(micros, Ordering::Relaxed);
+    }
+
+    /// How many of so many requests at once are served.
+    pub(crate) async fn let_through(&self, asked: usize, target: &str, key: &str) -> usize {
+        let requests = (0..asked).map(|_| self.send(get(target, &[("x-api-key", key)])));
+        let answers = futures_util::future::join_all(requests).await;
+        assert!(answers.iter().all(|answer| matches!(answer.status().as_u16(), 200 | 429)));
+        answers.iter().filter(|answer| answer.status() == 200).count()
+    }
+
     pub(crate) async fn send(&self, request: Request) -> Response {
         self.gateway.handle(request).await
     }
 
     /// A key of the value [`VALUE`] in the plan `free00`; its id.
     pub(crate) fn seed_key(&self, enabled: bool) -> String {
-        let value = Some(ApiKeyValue::new(VALUE.to_owned()).expect("a value"));
-        let new = NewApiKey { name: "tenantry-acme-1".to_owned(), value, enabled, ..NewApiKey::default() };
+        self.key("tenantry-acme-1", VALUE, "free00", enabled)
+    }
+
+    /// A key of a plan; its id.
+    pub(crate) fn key(&self, name: &str, value: &str, plan_id: &str, enabled: bool) -> String {
+        let value = Some(ApiKeyValue::new(value.to_owned()).expect("a value"));
+        let new = NewApiKey { name: name.to_owned(), value, enabled, ..NewApiKey::default() };
         let key = self.keys.create(new, now()).expect("a key");
-        self.keys.attach(&self.live.current().plans, "free00", &key.id).expect("a membership");
+        self.keys.attach(&self.live.current().plans, plan_id, &key.id, now()).expect("a membership");
         key.id.clone()
     }
 

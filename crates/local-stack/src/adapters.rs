@@ -5,22 +5,28 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use http::{HeaderName, HeaderValue, StatusCode};
-use local_aws::{Principal, PrincipalKind, Service, SignatureError, Verifier, rest_json_error};
+use local_aws::{Dynamo, Principal, PrincipalKind, Service, SignatureError, Verifier, rest_json_error};
 use local_gateway::{Authorizer, Caller, Denial, Denied, InvokeFailure, Invoked, Invoker, Management};
 use local_http::{Body, Request, Response};
-use local_runtime::{InvokeError, InvokeOptions, Runtime};
+use local_runtime::InvokeError;
+
+use crate::gate::{Gate, Pass};
+use crate::lambda::Lambda;
+use crate::output::{Notice, Notices};
 
 /// Lambda for API Gateway.
-pub(crate) struct Functions(pub(crate) Arc<Runtime>);
+pub(crate) struct Functions(pub(crate) Arc<Lambda>, pub(crate) Gate, pub(crate) Notices);
 
 impl Invoker for Functions {
     fn invoke<'a>(
         &'a self,
         function: &'a str,
         payload: Bytes,
+        trace_id: &'a str,
     ) -> BoxFuture<'a, Result<Invoked, InvokeFailure>> {
         Box::pin(async move {
-            match self.0.invoke(function, payload, InvokeOptions::default()).await {
+            let pass = Some(self.1.function().await);
+            match self.0.invoke(function, payload, Some(trace_id.to_owned()), pass).await {
                 Ok(done) => Ok(Invoked {
                     payload: done.payload,
                     function_error: done.function_error.is_some(),
@@ -29,6 +35,10 @@ impl Invoker for Functions {
                 Err(InvokeError::UnknownFunction(_)) => Err(InvokeFailure::Unknown),
                 Err(InvokeError::RequestTooLarge { .. }) => Err(InvokeFailure::TooLarge),
                 Err(InvokeError::Throttled(_)) => Err(InvokeFailure::Throttled),
+                Err(reason @ InvokeError::Unreachable { .. }) => {
+                    self.2.send(Notice::Warning(reason.to_string()));
+                    Err(InvokeFailure::Unavailable)
+                }
                 Err(InvokeError::Stopping) => Err(InvokeFailure::Unavailable),
             }
         })
@@ -81,26 +91,49 @@ impl Authorizer for Signatures {
 }
 
 /// API Gateway's management calls behind the AWS address.
-pub(crate) struct ApiGatewayCalls(pub(crate) Arc<Management>);
+pub(crate) struct ApiGatewayCalls(pub(crate) Arc<Management>, pub(crate) Gate);
 
 impl Service for ApiGatewayCalls {
     fn call(&self, request: Request, _: Arc<Principal>) -> BoxFuture<'_, Response> {
-        Box::pin(async move { self.0.handle(request).await })
+        Box::pin(async move {
+            let _open = self.1.data().await;
+            self.0.handle(request).await
+        })
+    }
+}
+
+/// DynamoDB behind the AWS address.
+pub(crate) struct DynamoCalls(pub(crate) Arc<Dynamo>, pub(crate) Gate);
+
+impl Service for DynamoCalls {
+    fn call(&self, request: Request, caller: Arc<Principal>) -> BoxFuture<'_, Response> {
+        Box::pin(async move {
+            let _open = self.1.data().await;
+            Service::call(&*self.0, request, caller).await
+        })
     }
 }
 
 /// Lambda's Invoke behind the AWS address.
-pub(crate) struct LambdaCalls(pub(crate) Arc<Runtime>);
+pub(crate) struct LambdaCalls(pub(crate) Arc<Lambda>, pub(crate) Gate);
 
 impl Service for LambdaCalls {
-    fn call(&self, request: Request, _: Arc<Principal>) -> BoxFuture<'_, Response> {
-        Box::pin(self.invoke(request))
+    fn call(&self, request: Request, caller: Arc<Principal>) -> BoxFuture<'_, Response> {
+        Box::pin(async move {
+            // A function that invokes another one has passed the gates already, and must not wait before one
+            // that waits for itself.
+            let (_request, function) = match caller.kind {
+                PrincipalKind::Admin => (Some(self.1.request().await), Some(self.1.function().await)),
+                PrincipalKind::FunctionRole { .. } => (None, None),
+            };
+            self.invoke(request, function).await
+        })
     }
 }
 
 impl LambdaCalls {
     /// `POST /2015-03-31/functions/{name}/invocations`.
-    async fn invoke(&self, request: Request) -> Response {
+    async fn invoke(&self, request: Request, pass: Option<Pass>) -> Response {
         let error = |status, code, message: &str| {
             let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
             rest_json_error(status, code, message)
@@ -128,7 +161,8 @@ impl LambdaCalls {
         if serde_json::from_slice::<serde::de::IgnoredAny>(&payload).is_err() {
             return error(400, "InvalidRequestContentException", "The payload is not JSON.");
         }
-        match self.0.invoke(&name, payload, InvokeOptions::default()).await {
+        let trace_id = request.headers.get("x-amzn-trace-id").and_then(|value| value.to_str().ok());
+        match self.0.invoke(&name, payload, trace_id.map(str::to_owned), pass).await {
             Ok(done) => {
                 let mut response = Response::new(done.payload);
                 *response.status_mut() = StatusCode::OK;
@@ -154,7 +188,9 @@ impl LambdaCalls {
             Err(reason @ InvokeError::Throttled(_)) => {
                 error(429, "TooManyRequestsException", &reason.to_string())
             }
-            Err(reason @ InvokeError::Stopping) => error(503, "ServiceException", &reason.to_string()),
+            Err(reason @ (InvokeError::Unreachable { .. } | InvokeError::Stopping)) => {
+                error(503, "ServiceException", &reason.to_string())
+            }
         }
     }
 }

@@ -1,30 +1,30 @@
 //! Seeding a running stack.
 
-use std::path::Path;
-use std::time::SystemTime;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use bytes::Bytes;
 use local_aws::Dynamo;
 use local_gateway::KeyStore;
-use local_runtime::{InvokeOptions, Runtime};
 use serde_json::json;
 use time::OffsetDateTime;
 
+use crate::clock::StackClock;
+use crate::lambda::Lambda;
 use crate::seed::{DEMOS, Demo, Seedbed, key_name, seed};
 use crate::state::TenantState;
 
 /// The parts of the stack that seeds go through.
 pub(crate) struct Bed<'a> {
-    pub(crate) runtime: &'a Runtime,
+    pub(crate) lambda: &'a Lambda,
     pub(crate) keys: &'a KeyStore,
     pub(crate) dynamo: &'a Dynamo,
-    pub(crate) clock: &'a (dyn Fn() -> SystemTime + Send + Sync),
+    pub(crate) clock: &'a StackClock,
 }
 
 impl Seedbed for Bed<'_> {
     async fn invoke(&self, function: &str, payload: Bytes) -> anyhow::Result<Bytes> {
-        Ok(self.runtime.invoke(function, payload, InvokeOptions::default()).await?.payload)
+        Ok(self.lambda.invoke(function, payload, None, None).await?.payload)
     }
 
     fn key_id(&self, name: &str) -> Option<String> {
@@ -56,21 +56,29 @@ impl Seedbed for Bed<'_> {
     }
 
     fn now(&self) -> OffsetDateTime {
-        (self.clock)().into()
+        self.clock.now().into()
     }
 }
 
-/// Seeds unless this data was seeded before: what people have changed since stays as it is.
-pub(crate) async fn seed_once(bed: &Bed<'_>, data: Option<&Path>) -> anyhow::Result<()> {
-    let done = data.map(|folder| folder.join("seeded"));
-    if done.as_ref().is_some_and(|done| done.is_file()) {
-        return Ok(());
-    }
-    seed(bed).await.context("the demo tenants could not be made (--no-seed starts without)")?;
-    if let Some(done) = done {
-        std::fs::write(&done, b"").with_context(|| format!("{} cannot be written", done.display()))?;
-    }
-    Ok(())
+/// The file that tells of data that was seeded: what people have changed since stays as it is.
+fn marker(data: &Path) -> PathBuf {
+    data.join("seeded")
+}
+
+/// Whether this data was seeded before.
+pub(crate) fn is_seeded(data: Option<&Path>) -> bool {
+    data.is_some_and(|data| marker(data).is_file())
+}
+
+/// Makes the demo tenants. It can be repeated after it broke off anywhere.
+pub(crate) async fn plant(bed: &Bed<'_>) -> anyhow::Result<()> {
+    seed(bed).await.context("the demo tenants could not be made (--no-seed starts without)")
+}
+
+/// Takes note that this data was seeded.
+pub(crate) fn note_seeded(data: Option<&Path>) -> anyhow::Result<()> {
+    let Some(marker) = data.map(marker) else { return Ok(()) };
+    std::fs::write(&marker, b"").with_context(|| format!("{} cannot be written", marker.display()))
 }
 
 /// The demo tenants that can be played with, with their keys' values.

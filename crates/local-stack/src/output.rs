@@ -1,17 +1,21 @@
 //! What people see: the table at the start, one line per request, and what functions say.
 
+use std::fmt::Write as _;
 use std::io::Write as _;
 use std::sync::mpsc;
 use std::thread::JoinHandle;
+use std::time::{Duration, SystemTime};
 
 use anstyle::{AnsiColor, Style};
-use local_gateway::{Observer, RequestRecord};
+use local_gateway::{Bound, Limit, Observer, RequestRecord, Standing};
 use local_runtime::OutputLine;
 use serde_json::{Value, json};
+use stack_template::{Period, Quota, Throttle};
 use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 
+use crate::local_api::refused_by;
 use crate::state::State;
+use crate::templates::rfc3339;
 
 const BOLD: Style = Style::new().bold();
 const DIM: Style = Style::new().dimmed();
@@ -39,6 +43,10 @@ pub(crate) enum Notice {
     Request(Box<RequestRecord>),
     /// A function wrote a line.
     Function(OutputLine),
+    /// The stack has done something by itself.
+    Info(String),
+    /// Something is wrong, and the stack goes on.
+    Warning(String),
 }
 
 /// Takes notices from anywhere and never blocks.
@@ -97,6 +105,8 @@ fn pretty(notice: &Notice) -> Option<String> {
     match notice {
         Notice::Request(record) => Some(request_line(record)),
         Notice::Function(output) => function_line(output),
+        Notice::Info(said) => Some(format!("{CYAN}{said}{CYAN:#}")),
+        Notice::Warning(said) => Some(format!("{YELLOW}{said}{YELLOW:#}")),
     }
 }
 
@@ -122,12 +132,67 @@ fn request_line(record: &RequestRecord) -> String {
         (None, Some(detail)) => format!("  {DIM}{detail}{DIM:#}"),
         (None, None) => String::new(),
     };
+    let limits = if record.refused_by.is_some() { limits_line(record) } else { String::new() };
     format!(
         "{DIM}{hour:02}:{minute:02}:{second:02}{DIM:#}  {caller:<12} {method:<6} {route:<28} \
-         {colour}{status}{colour:#} {milliseconds:>8.1} ms  {warmth}{why}",
+         {colour}{status}{colour:#} {milliseconds:>8.1} ms  {warmth}{why}{limits}",
         method = record.method,
         status = record.status,
     )
+}
+
+/// When the limit that refused a request has room again, and how its other limits stand.
+fn limits_line(record: &RequestRecord) -> String {
+    let room = match refused_by(record).map(|standing| standing.next_at) {
+        Some(Some(at)) => {
+            let wait = at.duration_since(record.at).unwrap_or_default();
+            // A week is told by its date, a moment by its length.
+            if wait < Duration::from_hours(1) {
+                format!("room in {:.3} s", wait.as_secs_f64())
+            } else {
+                format!("room at {}", rfc3339(at))
+            }
+        }
+        Some(None) | None => "never any room".to_owned(),
+    };
+    // The account's limit is far above all others, and is named only where it is the one.
+    let others = record.limits.iter().enumerate().filter(|(position, standing)| {
+        Some(*position) != record.refused_by && standing.limit != Limit::Account
+    });
+    let others = others.fold(String::new(), |mut said, (_, standing)| {
+        // Writing to a string cannot fail.
+        let _ = write!(said, "; {standing}");
+        said
+    });
+    format!("{DIM}, {room}{others}{DIM:#}")
+}
+
+/// A limit for programs.
+pub(crate) fn standing_json(standing: &Standing) -> Value {
+    let at = |at: Option<SystemTime>| at.map(rfc3339);
+    let mut object = json!({
+        "limit": standing.limit.as_str(),
+        "plan": standing.plan,
+        "route": standing.route,
+        "left": standing.left,
+        "next_at": at(standing.next_at),
+        "full_at": at(standing.full_at),
+    });
+    match standing.bound {
+        Bound::Throttle(Throttle { rate, burst }) => {
+            object["rate"] = json!(rate);
+            object["burst"] = json!(burst);
+        }
+        Bound::Quota(Quota { limit, period, .. }) => {
+            object["quota"] = json!(limit);
+            object["period"] = json!(match period {
+                Period::Day => "DAY",
+                Period::Week => "WEEK",
+                Period::Month => "MONTH",
+            });
+        }
+    }
+    object
 }
 
 /// A function's own request line repeats the gateway's, unless it names a cause.
@@ -154,7 +219,7 @@ fn machine(notice: &Notice) -> Value {
     match notice {
         Notice::Request(record) => json!({
             "type": "request",
-            "time": OffsetDateTime::from(record.at).format(&Rfc3339).unwrap_or_default(),
+            "time": rfc3339(record.at),
             "api": record.api,
             "tenant": record.key_name.as_deref().map(tenant_of),
             "api_key_id": record.api_key_id,
@@ -167,6 +232,8 @@ fn machine(notice: &Notice) -> Value {
             "cold": record.cold,
             "gateway_response": record.gateway_response,
             "detail": record.detail,
+            "limits": record.limits.iter().map(standing_json).collect::<Vec<_>>(),
+            "refused_by": refused_by(record).map(|standing| standing.limit.as_str()),
             "request_id": record.request_id,
         }),
         Notice::Function(output) => json!({
@@ -174,6 +241,8 @@ fn machine(notice: &Notice) -> Value {
             "function": output.function,
             "line": serde_json::from_str::<Value>(&output.line).unwrap_or_else(|_| json!(output.line)),
         }),
+        Notice::Info(said) => json!({"type": "info", "message": said}),
+        Notice::Warning(said) => json!({"type": "warning", "message": said}),
     }
 }
 

@@ -3,54 +3,14 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use local_aws::{Principals, Secret};
-use local_runtime::{Credentials, FunctionSpec};
 use stack_template::Stack;
 
 use crate::state::{AdminCredentials, State, write_private};
 
-/// Environments of one function at one time: enough to try out concurrency, few enough for a laptop.
-const MAX_ENVIRONMENTS: usize = 8;
 /// The tables that programs are told of, by what follows `tenantry-` in their names.
 const TABLES: &[&str] = &["api-keys", "tenants", "records", "checkpoints", "usage", "idempotency"];
-
-/// The functions with their binaries, environments and own credentials.
-pub(crate) fn specs(
-    stack: &Stack,
-    principals: &Principals,
-    binaries: &Path,
-    aws_endpoint_url: &str,
-) -> anyhow::Result<Vec<FunctionSpec>> {
-    let mut specs = Vec::with_capacity(stack.functions.len());
-    for function in &stack.functions {
-        let binary = binaries.join(&function.name);
-        if !binary.is_file() {
-            bail!("{} has no binary: run `cargo build --workspace --bins`", function.name);
-        }
-        let principal = principals
-            .issue_for_role(&function.role, &function.name)
-            .context("a function's credentials cannot be made")?;
-        let mut environment = function.environment.clone();
-        environment.insert("AWS_ENDPOINT_URL".to_owned(), aws_endpoint_url.to_owned());
-        let reserved = function.reserved_concurrency.and_then(|count| usize::try_from(count).ok());
-        specs.push(FunctionSpec {
-            name: function.name.clone(),
-            binary,
-            arn: function.arn.clone(),
-            timeout: function.timeout,
-            memory_mb: function.memory_mb,
-            environment,
-            credentials: Credentials {
-                access_key_id: principal.access_key_id.clone(),
-                secret_access_key: principal.secret.expose().to_owned(),
-                session_token: principal.session_token.as_ref().map(|token| token.expose().to_owned()),
-            },
-            max_environments: reserved.map_or(MAX_ENVIRONMENTS, |reserved| reserved.min(MAX_ENVIRONMENTS)),
-        });
-    }
-    Ok(specs)
-}
 
 /// The admin's access key, kept with the data so that a shell's exported one outlives a restart.
 pub(crate) fn admin(data: Option<&Path>, principals: &Principals) -> anyhow::Result<AdminCredentials> {

@@ -1,9 +1,8 @@
 //! The parts, wired.
 
-use std::net::Ipv4Addr;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, bail};
@@ -11,28 +10,34 @@ use bytes::Bytes;
 use local_aws::{
     AllowVerified, Dynamo, Front, MAX_BODY_BYTES as MAX_AWS_BODY, Principals, Services, Verifier,
 };
-use local_gateway::{Gateway, GatewaySettings, KeyStore, LiveStack, MAX_BODY_BYTES, Management};
+use local_gateway::{KeyStore, LimitRules, LiveStack, Management};
 use local_http::{Limits, Request};
-use local_runtime::{InvokeOptions, OutputLine, Runtime, RuntimeSettings};
-use stack_template::{Api, Authorization, Inputs, Stack};
+use local_runtime::{OutputLine, Runtime, RuntimeSettings};
+use stack_template::{Api, Authorization, Stack};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::adapters::{ApiGatewayCalls, Functions, LambdaCalls, Signatures};
-use crate::bed::{Bed, demo_tenants, seed_once};
-use crate::clock::{TimeSource, real};
+use crate::adapters::{ApiGatewayCalls, DynamoCalls, LambdaCalls};
+use crate::bed::{Bed, demo_tenants, is_seeded, note_seeded, plant};
+use crate::binaries::Binaries;
+use crate::cargo_lambda;
+use crate::clock::{StackClock, TimeSource, real};
+use crate::counters::Keeper;
+use crate::flags::Functions;
+use crate::gate::Gate;
+use crate::lambda::Lambda;
+use crate::local_api::{LocalApi, Refusals};
 use crate::output::{Notice, Notices};
-use crate::parts::{admin, describe, specs};
-use crate::state::State;
+use crate::parts::{admin, describe};
+use crate::serve::{Gateways, Ports};
+use crate::shared::Shared;
+use crate::snapshots::Snapshots;
+use crate::sources;
+use crate::state::{AdminCredentials, State};
+use crate::templates::{ACCOUNT, REGION, Templates};
 
-/// The account that names and ARNs are made with.
-pub(crate) const ACCOUNT: &str = "123456789012";
-/// The region.
-const REGION: &str = "us-east-1";
-/// The deployed stack's name.
-const STACK_NAME: &str = "tenantry";
 /// Lines of functions' output that may wait to be shown.
 const OUTPUT_BACKLOG: usize = 1_024;
 /// How often expired items are swept away.
@@ -51,12 +56,22 @@ pub struct Options {
     pub ports: [u16; 3],
     /// Where data is kept; in memory without.
     pub data_dir: Option<PathBuf>,
+    /// Who runs the functions.
+    pub functions: Functions,
+    /// Port of the `cargo lambda watch` that is started, if one is.
+    pub lambda_port: u16,
     /// Where the functions' binaries are.
     pub binaries: PathBuf,
+    /// The workspace whose sources are watched, if any are.
+    pub watch: Option<PathBuf>,
     /// Whether demo tenants are made.
     pub seed: bool,
     /// The stack's time.
     pub time: TimeSource,
+    /// What holds for every plan's limits.
+    pub limits: LimitRules,
+    /// Whether the published rates of management calls are enforced.
+    pub management_rates: bool,
     /// Where programs are told, if anywhere.
     pub state_file: Option<PathBuf>,
     pub(crate) notices: Notices,
@@ -72,9 +87,14 @@ impl Options {
             parameters: Vec::new(),
             ports: [0; 3],
             data_dir: None,
+            functions: Functions::Built,
+            lambda_port: 0,
             binaries: crate::binaries::folder().unwrap_or_default(),
+            watch: None,
             seed: true,
             time: TimeSource::Real,
+            limits: LimitRules::default(),
+            management_rates: false,
             state_file: None,
             notices: Notices::silent(),
         }
@@ -84,59 +104,17 @@ impl Options {
 /// A running stack. Dropping it stops it, without waiting.
 pub struct LocalStack {
     state: State,
-    stack: Arc<Stack>,
-    runtime: Arc<Runtime>,
-    dynamo: Arc<Dynamo>,
+    shared: Arc<Shared>,
     state_file: Option<PathBuf>,
     /// Stops the APIs, and then the AWS services, which functions use until their last request is answered.
     stop_apis: CancellationToken,
     stop_front: CancellationToken,
     apis: Vec<JoinHandle<()>>,
     front: JoinHandle<()>,
+    cargo_lambda: Option<cargo_lambda::Watch>,
+    /// Keeps what was counted once more when it is dropped.
+    keeper: Keeper,
     _guard: tokio_util::sync::DropGuard,
-}
-
-/// Reads the templates as the local stack does.
-///
-/// # Errors
-/// All findings, one a line.
-pub fn read_stack(
-    template: &Path,
-    usage_plans: &Path,
-    parameters: &[(String, String)],
-) -> anyhow::Result<Stack> {
-    let inputs = Inputs {
-        template: template.to_owned(),
-        usage_plans: usage_plans.to_owned(),
-        account_id: ACCOUNT.to_owned(),
-        region: REGION.to_owned(),
-        stack_name: STACK_NAME.to_owned(),
-        parameters: parameters.iter().cloned().collect(),
-    };
-    stack_template::read(&inputs).map_err(|error| anyhow::anyhow!("the templates cannot be used:\n{error}"))
-}
-
-/// A port that is bound before anything else is made.
-pub(crate) struct Ports {
-    api: TcpListener,
-    admin: TcpListener,
-    aws: TcpListener,
-}
-
-impl Ports {
-    pub(crate) async fn bind([api, admin, aws]: [u16; 3]) -> anyhow::Result<Self> {
-        Ok(Self {
-            api: bind(api, "data API", "--api-port").await?,
-            admin: bind(admin, "control API", "--admin-port").await?,
-            aws: bind(aws, "AWS services", "--aws-port").await?,
-        })
-    }
-}
-
-async fn bind(port: u16, what: &str, flag: &str) -> anyhow::Result<TcpListener> {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.with_context(|| {
-        format!("the port {port} for the {what} cannot be had: stop what uses it, or give another with {flag} (0: any free one)")
-    })
 }
 
 impl LocalStack {
@@ -146,23 +124,29 @@ impl LocalStack {
     /// With a way out: a port that is taken, a template that cannot be used, a folder that cannot be
     /// written to, a binary that is missing.
     pub async fn start(options: Options) -> anyhow::Result<Self> {
-        let stack = read_stack(&options.template, &options.usage_plans, &options.parameters)?;
+        let (templates, stack) =
+            Templates::read(options.template.clone(), options.usage_plans.clone(), &options.parameters)?;
         let ports = Ports::bind(options.ports).await?;
-        Self::start_on(ports, stack, options).await
+        Self::start_on(ports, templates, stack, options).await
     }
 
-    pub(crate) async fn start_on(ports: Ports, stack: Stack, options: Options) -> anyhow::Result<Self> {
-        let stack = Arc::new(stack);
+    pub(crate) async fn start_on(
+        ports: Ports,
+        templates: Templates,
+        stack: Stack,
+        options: Options,
+    ) -> anyhow::Result<Self> {
+        let (templates, stack) = (Arc::new(templates), Arc::new(stack));
         let shutdown = CancellationToken::new();
         let guard = shutdown.clone().drop_guard();
         let (stop_apis, stop_front) = (shutdown.child_token(), shutdown.child_token());
-        let clock = options.time.clock();
-        let real_clock: Arc<dyn Fn() -> SystemTime + Send + Sync> = Arc::new(real);
         let address = |listener: &TcpListener| listener.local_addr().context("a port has no address");
         let aws_endpoint_url = format!("http://{}", address(&ports.aws)?);
 
         let data = options.data_dir.as_deref();
-        let keys = Arc::new(open_keys(data)?);
+        make_folder(data)?;
+        let clock = Arc::new(StackClock::open(options.time, data)?);
+        let keys = Arc::new(open_keys(data, clock.now())?);
         if let Some(file) = &options.state_file {
             // Ports and data are ours now, so what an earlier stack has told is not true any more.
             let _ = std::fs::remove_file(file);
@@ -175,78 +159,86 @@ impl LocalStack {
 
         let principals = Arc::new(Principals::new(ACCOUNT));
         let admin = admin(data, &principals)?;
-        let signing_clock = Arc::clone(&real_clock);
-        let verifier = Verifier::new(Arc::clone(&principals), REGION, Arc::new(move || signing_clock()))?;
-        let verifier = Arc::new(verifier);
+        let verifier = Arc::new(Verifier::new(Arc::clone(&principals), REGION, Arc::clone(&clock) as _)?);
 
-        let (output, lines) = mpsc::channel(OUTPUT_BACKLOG);
-        tokio::spawn(show(lines, options.notices.clone()));
-        let runtime =
-            Runtime::start(RuntimeSettings::new(REGION, real_clock, output, shutdown.clone())).await?;
-        runtime.set_functions(specs(&stack, &principals, &options.binaries, &aws_endpoint_url)?);
-
-        let live = Arc::new(LiveStack::new(Arc::clone(&stack)));
-        let gateways = Gateways {
-            stack: Arc::clone(&live),
-            keys: Arc::clone(&keys),
-            runtime: Arc::clone(&runtime),
-            verifier: Arc::clone(&verifier),
-            clock: Arc::clone(&clock),
+        let (lambda, mut cargo_lambda) =
+            functions(&options, &stack, &admin, principals, &aws_endpoint_url, &shutdown).await?;
+        let shared = Arc::new(Shared {
+            live: Arc::new(LiveStack::new(Arc::clone(&stack))),
+            keys,
+            dynamo,
+            lambda: Arc::new(lambda),
+            clock,
+            rules: options.limits,
+            gate: Gate::default(),
+            changing: Mutex::default(),
             notices: options.notices.clone(),
-            shutdown: stop_apis.clone(),
-        };
+        });
+        shared.lambda.update(&stack)?;
+        let keeper =
+            Keeper::start(Arc::clone(&shared.keys), Arc::clone(&shared.live), options.notices.clone())
+                .context("the thread that keeps counters cannot be started")?;
+
         let control =
             |api: &&Api| api.routes.iter().any(|route| route.authorization == Authorization::AwsIam);
         let Some(data_api) = stack.apis.iter().find(|api| !control(api)) else {
             bail!("the template has no API for tenants");
         };
         let control_api = stack.apis.iter().find(control);
-        let management = Arc::new(Management::new(Arc::clone(&keys), Arc::clone(&live), Arc::clone(&clock)));
-        let services = Services {
-            dynamodb: Arc::clone(&dynamo) as _,
-            api_gateway: Arc::new(ApiGatewayCalls(management)),
-            lambda: Arc::new(LambdaCalls(Arc::clone(&runtime))),
-        };
-        let front = Arc::new(Front::new(Arc::clone(&verifier), Arc::new(AllowVerified), services));
-
         let api_url = format!("http://{}/{}", address(&ports.api)?, data_api.stage);
         let admin_url = match control_api {
             Some(api) => format!("http://{}/{}", address(&ports.admin)?, api.stage),
             None => String::new(),
         };
-        let mut apis = Vec::new();
-        apis.push(gateways.serve(ports.api, data_api)?);
-        if let Some(api) = control_api {
-            apis.push(gateways.serve(ports.admin, api)?);
-        }
-        let limits = Limits { max_body: MAX_AWS_BODY, max_header_bytes: 32_768, ..Limits::default() };
-        let front = tokio::spawn(local_http::serve(
-            ports.aws,
-            limits,
-            stop_front.clone(),
-            move |request: Request| {
-                let front = Arc::clone(&front);
-                async move { front.handle(request).await }
-            },
-        ));
 
-        let mut running = Self {
-            state: describe(&stack, [api_url, admin_url, aws_endpoint_url], admin),
-            stack,
-            runtime,
-            dynamo: Arc::clone(&dynamo),
+        let front = serve_front(ports.aws, &shared, &verifier, options.management_rates, stop_front.clone());
+        if let (true, Lambda::CargoLambda { url, .. }) = (options.seed, &*shared.lambda) {
+            cargo_lambda::wait_for(url, cargo_lambda.as_mut()).await?;
+        }
+        let snapshots = Arc::new(Snapshots::open(data)?);
+        snapshots.finish(&shared)?;
+        fill(&shared, &snapshots, options.seed, data).await?;
+
+        let refusals = Arc::new(Refusals::new(options.notices.clone()));
+        let local =
+            LocalApi::new(Arc::clone(&shared), Arc::clone(&templates), snapshots, Arc::clone(&refusals));
+        let gateways = Gateways {
+            shared: Arc::clone(&shared),
+            verifier,
+            observer: refusals,
+            shutdown: stop_apis.clone(),
+        };
+        let mut apis = vec![gateways.serve(ports.api, data_api, Some(Arc::new(local)))?];
+        if let Some(api) = control_api {
+            apis.push(gateways.serve(ports.admin, api, None)?);
+        }
+        tokio::spawn(templates.watch(Arc::clone(&shared), shutdown.clone()));
+        if let Some(workspace) = options.watch {
+            tokio::spawn(sources::watch(workspace, options.binaries, Arc::clone(&shared), shutdown));
+        }
+
+        let ahead = shared.clock.ahead();
+        if !ahead.is_zero() {
+            let ahead = crate::clock::in_words(ahead);
+            let said = format!("the clock is {ahead} ahead, as it was left; POST /_local/reset sets it back");
+            shared.notices.send(Notice::Info(said));
+        }
+        let mut state = describe(&stack, [api_url, admin_url, aws_endpoint_url], admin);
+        if options.seed {
+            state.tenants = demo_tenants(&shared.keys);
+        }
+        let running = Self {
+            state,
+            shared,
             state_file: options.state_file,
             stop_apis,
             stop_front,
             apis,
             front,
+            cargo_lambda,
+            keeper,
             _guard: guard,
         };
-        if options.seed {
-            let bed = Bed { runtime: &running.runtime, keys: &keys, dynamo: &dynamo, clock: &*clock };
-            seed_once(&bed, data).await?;
-            running.state.tenants = demo_tenants(&keys);
-        }
         running.tell()?;
         Ok(running)
     }
@@ -262,16 +254,10 @@ impl LocalStack {
         &self.state
     }
 
-    /// The templates as they were read.
+    /// The templates in force.
     #[must_use]
-    pub fn stack(&self) -> &Stack {
-        &self.stack
-    }
-
-    /// Lambda.
-    #[must_use]
-    pub fn runtime(&self) -> &Runtime {
-        &self.runtime
+    pub fn stack(&self) -> Arc<Stack> {
+        self.shared.live.current()
     }
 
     /// Invokes a function and answers its payload, be it an answer or an error.
@@ -279,7 +265,7 @@ impl LocalStack {
     /// # Errors
     /// Where it was not run.
     pub async fn invoke(&self, function: &str, payload: Bytes) -> anyhow::Result<Bytes> {
-        Ok(self.runtime.invoke(function, payload, InvokeOptions::default()).await?.payload)
+        Ok(self.shared.lambda.invoke(function, payload, None, None).await?.payload)
     }
 
     /// Stops: no new requests, running ones end within a bound, and only then the functions, the AWS services
@@ -294,61 +280,113 @@ impl LocalStack {
             // A server that failed is stopped as well.
             let _ = api.await;
         }
-        self.runtime.stop().await;
+        self.shared.lambda.stop().await;
+        if let Some(watch) = self.cargo_lambda {
+            watch.stop().await;
+        }
         self.stop_front.cancel();
         let _ = self.front.await;
-        self.dynamo.stop().await;
+        self.shared.dynamo.stop().await;
+        drop(self.keeper);
     }
 }
 
-/// What the gateways of all APIs share.
-struct Gateways {
-    stack: Arc<LiveStack>,
-    keys: Arc<KeyStore>,
-    runtime: Arc<Runtime>,
-    verifier: Arc<Verifier>,
-    clock: local_gateway::Clock,
-    notices: Notices,
-    shutdown: CancellationToken,
-}
-
-impl Gateways {
-    /// Serves an API on a port.
-    fn serve(&self, listener: TcpListener, api: &Api) -> anyhow::Result<JoinHandle<()>> {
-        let gateway = Arc::new(Gateway::new(GatewaySettings {
-            stack: Arc::clone(&self.stack),
-            api: api.logical_id.clone(),
-            domain_name: "127.0.0.1".to_owned(),
-            keys: Arc::clone(&self.keys),
-            invoker: Arc::new(Functions(Arc::clone(&self.runtime))),
-            authorizer: Arc::new(Signatures(Arc::clone(&self.verifier))),
-            clock: Arc::clone(&self.clock),
-            observer: Arc::new(self.notices.clone()),
-        })?);
-        let limits = Limits { max_body: MAX_BODY_BYTES, ..Limits::default() };
-        Ok(tokio::spawn(local_http::serve(
-            listener,
-            limits,
-            self.shutdown.clone(),
-            move |request: Request| {
-                let gateway = Arc::clone(&gateway);
-                async move { gateway.handle(request).await }
-            },
-        )))
+/// Who runs the functions, and the `cargo lambda watch` that does, if one does.
+async fn functions(
+    options: &Options,
+    stack: &Stack,
+    admin: &AdminCredentials,
+    principals: Arc<Principals>,
+    aws_endpoint_url: &str,
+    shutdown: &CancellationToken,
+) -> anyhow::Result<(Lambda, Option<cargo_lambda::Watch>)> {
+    let url = match &options.functions {
+        Functions::Built => {
+            let (output, lines) = mpsc::channel(OUTPUT_BACKLOG);
+            tokio::spawn(show(lines, options.notices.clone()));
+            let settings = RuntimeSettings::new(REGION, Arc::new(real), output, shutdown.clone());
+            let binaries = match options.watch {
+                Some(_) => Binaries::watched(options.binaries.clone())?,
+                None => Binaries::new(options.binaries.clone()),
+            };
+            let runtime = Runtime::start(settings).await?;
+            return Ok((Lambda::built(runtime, binaries, principals, aws_endpoint_url.to_owned()), None));
+        }
+        Functions::CargoLambda(url) => url,
+    };
+    let variables = cargo_lambda::variables(stack)?;
+    let environment = cargo_lambda::environment(&variables, admin, aws_endpoint_url);
+    if let Some(url) = url {
+        let file = cargo_lambda::write_environment(&environment, options.state_file.as_deref())?;
+        return Ok((
+            Lambda::cargo_lambda(url.clone(), variables),
+            Some(cargo_lambda::Watch::elsewhere(file)),
+        ));
     }
+    let watch = cargo_lambda::Watch::start(&environment, options.lambda_port, &options.binaries).await?;
+    Ok((Lambda::cargo_lambda(watch.url(), variables), Some(watch)))
 }
 
-/// The keys, in a folder that is made where it is missing.
-fn open_keys(data: Option<&Path>) -> anyhow::Result<KeyStore> {
-    let Some(folder) = data else { return Ok(KeyStore::in_memory()?) };
+/// Makes the demo tenants where they are wanted, and keeps the state that new data begins with.
+async fn fill(shared: &Shared, snapshots: &Snapshots, seed: bool, data: Option<&Path>) -> anyhow::Result<()> {
+    let Shared { lambda, keys, dynamo, clock, .. } = shared;
+    if is_seeded(data) {
+        return Ok(());
+    }
+    if seed {
+        plant(&Bed { lambda, keys, dynamo, clock }).await?;
+        snapshots.save_first(shared)?;
+        // Last: what broke off before this is done again.
+        note_seeded(data)?;
+    } else if !snapshots.has_first() {
+        snapshots.save_first(shared)?;
+    }
+    Ok(())
+}
+
+/// Serves the AWS services.
+fn serve_front(
+    listener: TcpListener,
+    shared: &Shared,
+    verifier: &Arc<Verifier>,
+    management_rates: bool,
+    stop: CancellationToken,
+) -> JoinHandle<()> {
+    let clock = Arc::clone(&shared.clock);
+    let management = Management::new(
+        Arc::clone(&shared.keys),
+        Arc::clone(&shared.live),
+        Arc::new(move || clock.now()),
+        management_rates,
+    );
+    let gate = || shared.gate.clone();
+    let services = Services {
+        dynamodb: Arc::new(DynamoCalls(Arc::clone(&shared.dynamo), gate())),
+        api_gateway: Arc::new(ApiGatewayCalls(Arc::new(management), gate())),
+        lambda: Arc::new(LambdaCalls(Arc::clone(&shared.lambda), gate())),
+    };
+    let front = Arc::new(Front::new(Arc::clone(verifier), Arc::new(AllowVerified), services));
+    let limits = Limits { max_body: MAX_AWS_BODY, max_header_bytes: 32_768, ..Limits::default() };
+    tokio::spawn(local_http::serve(listener, limits, stop, move |request: Request| {
+        let front = Arc::clone(&front);
+        async move { front.handle(request).await }
+    }))
+}
+
+fn make_folder(data: Option<&Path>) -> anyhow::Result<()> {
+    let Some(folder) = data else { return Ok(()) };
     // It holds keys and tenants' data: a new folder is its owner's alone.
     std::fs::DirBuilder::new()
         .recursive(true)
         .mode(0o700)
         .create(folder)
-        .with_context(|| format!("the data folder {} cannot be made", folder.display()))?;
+        .with_context(|| format!("the data folder {} cannot be made", folder.display()))
+}
+
+fn open_keys(data: Option<&Path>, now: SystemTime) -> anyhow::Result<KeyStore> {
+    let Some(folder) = data else { return Ok(KeyStore::in_memory()?) };
     // The file is locked while it is open: a second stack on the same data ends here.
-    KeyStore::open(&folder.join("gateway.db")).context(
+    KeyStore::open(&folder.join("gateway.db"), now).context(
         "the keys cannot be opened: is another stack running on the same data? (--data-dir, --ephemeral)",
     )
 }

@@ -129,3 +129,9 @@ pub async fn signed(
     let headers: Vec<_> = instructions.headers().collect();
     request(method, &url, &headers, body.to_owned()).await
 }
+
+/// Calls a path beside the data API's stage.
+pub(crate) async fn local(state: &State, method: &str, path: &str, body: &str) -> Answer {
+    let (root, _stage) = state.api_url.rsplit_once('/').expect("the URL ends with the stage");
+    request(method, &format!("{root}/_local/{path}"), &[], body.to_owned()).await.expect("an answer")
+}

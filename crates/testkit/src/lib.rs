@@ -2,6 +2,7 @@
 //!
 //! **Invariant:** nothing here stands in for a part of the product.
 
+pub mod conformance;
 mod http_client;
 mod process;
 mod stack;

@@ -8,6 +8,7 @@ use local_stack::State;
 use tokio::io::AsyncReadExt as _;
 use tokio::process::{Child, Command};
 
+use crate::http_client::{Answer, local};
 use crate::stack::workspace;
 
 /// How long a stack may take to answer before a test gives up.
@@ -57,11 +58,22 @@ impl StackProcess {
     /// # Panics
     /// Where it ends or does not answer in time, with what it said.
     pub async fn start(folder: &Path, flags: &[&str]) -> Self {
+        Self::start_in(workspace(), folder, flags).await
+    }
+
+    /// Starts the binary in another workspace than this one. What it shows goes to `stack.log` in the folder.
+    ///
+    /// # Panics
+    /// As [`Self::start`].
+    pub async fn start_in(workspace: &Path, folder: &Path, flags: &[&str]) -> Self {
         let state_file = Self::state_file(folder);
         // A file from an earlier run would be read as this one's.
         let _ = std::fs::remove_file(&state_file);
         let begin = tokio::time::Instant::now();
-        let mut child = Self::command(folder, flags).spawn().expect("the stack's binary is built");
+        let log = std::fs::File::create(folder.join("stack.log")).expect("the folder can be written to");
+        let mut command = Self::command(folder, flags);
+        let mut child =
+            command.current_dir(workspace).stdout(log).spawn().expect("the stack's binary is built");
         let mut said = child.stderr.take().expect("piped");
         loop {
             if let Ok(text) = std::fs::read(&state_file) {
@@ -77,6 +89,14 @@ impl StackProcess {
             }
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
+    }
+
+    /// Calls `/_local/…`, which lies beside the data API's stage.
+    ///
+    /// # Panics
+    /// Where no answer comes.
+    pub async fn local(&self, method: &str, path: &str, body: &str) -> Answer {
+        local(&self.state, method, path, body).await
     }
 
     /// Ends the process as `kill -9` does.

@@ -9,7 +9,7 @@ use local_stack::{LocalStack, Options, TenantState};
 use serde_json::Value;
 use tenant_context::{Aws, AwsSettings, Secret, Table};
 
-use crate::http_client::{Answer, request, signed};
+use crate::http_client::{Answer, local, request, signed};
 
 /// The project's folder.
 ///
@@ -57,11 +57,20 @@ impl Stack {
     /// # Panics
     /// As [`Self::start`].
     pub async fn fixture() -> Self {
+        Self::fixture_with(|_| ()).await
+    }
+
+    /// The same with changed options.
+    ///
+    /// # Panics
+    /// As [`Self::start`].
+    pub async fn fixture_with(change: impl FnOnce(&mut Options)) -> Self {
         let folder = workspace().join("crates/testkit/fixture");
         Self::with(|options| {
             options.template = folder.join("template.yaml");
             options.usage_plans = folder.join("usage-plans.yaml");
             options.seed = false;
+            change(options);
         })
         .await
     }
@@ -107,6 +116,14 @@ impl Stack {
     /// Calls the data API as a demo tenant.
     pub async fn as_tenant(&self, id: &str, method: &str, path: &str, body: &str) -> Answer {
         self.call(&self.tenant(id).api_key, method, path, &[], body).await
+    }
+
+    /// Calls `/_local/…`, which lies beside the data API's stage.
+    ///
+    /// # Panics
+    /// Where no answer comes.
+    pub async fn local(&self, method: &str, path: &str, body: &str) -> Answer {
+        local(self.state(), method, path, body).await
     }
 
     /// Calls the control API as the admin.

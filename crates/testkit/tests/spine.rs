@@ -45,7 +45,10 @@ async fn pages_hold_every_record_once_in_order_both_ways() {
             stack.as_tenant("globex", "PUT", &format!("/records/pages2/{id}"), "{}").await.status,
             201
         );
-        assert_eq!(stack.as_tenant("acme", "PUT", &format!("/records/pages/{id}"), "{}").await.status, 201);
+        assert_eq!(
+            stack.as_tenant("initech", "PUT", &format!("/records/pages/{id}"), "{}").await.status,
+            201
+        );
     }
     for (order, limit) in [("asc", 5), ("desc", 7), ("asc", 23), ("desc", 100)] {
         let (mut seen, mut cursor) = (Vec::new(), String::new());

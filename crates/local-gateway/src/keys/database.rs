@@ -3,13 +3,14 @@
 use std::path::Path;
 use std::time::Duration;
 
-use rusqlite::{Connection, Row, params};
+use rusqlite::backup::Progress;
+use rusqlite::{Connection, MAIN_DB, Row, params};
 
 use super::index::Index;
 use super::model::{ApiKey, ApiKeyValue};
 use crate::error::Error;
 
-const SCHEMA_VERSION: i64 = 1;
+const SCHEMA_VERSION: i64 = 2;
 
 const SCHEMA: &str = "
     CREATE TABLE api_keys (
@@ -28,12 +29,32 @@ const SCHEMA: &str = "
         PRIMARY KEY (plan_id, key_id)
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX plan_keys_by_key ON plan_keys (key_id);
-    PRAGMA user_version = 1;
+";
+
+/// When a key came into its plan, and what was counted since.
+const COUNTERS: &str = "
+    ALTER TABLE plan_keys ADD COLUMN attached INTEGER NOT NULL DEFAULT 0;
+    CREATE TABLE counters (
+        key_id TEXT NOT NULL REFERENCES api_keys (id) ON DELETE CASCADE,
+        plan_id TEXT NOT NULL,
+        kept TEXT NOT NULL,
+        PRIMARY KEY (key_id, plan_id)
+    ) STRICT;
+    CREATE TABLE shared_counters (id INTEGER PRIMARY KEY CHECK (id = 0), kept TEXT NOT NULL) STRICT;
+    CREATE TABLE usage (
+        key_id TEXT NOT NULL REFERENCES api_keys (id) ON DELETE CASCADE,
+        plan_id TEXT NOT NULL,
+        day INTEGER NOT NULL,
+        used INTEGER NOT NULL,
+        remaining INTEGER,
+        PRIMARY KEY (key_id, plan_id, day)
+    ) STRICT, WITHOUT ROWID;
+    PRAGMA user_version = 2;
 ";
 
 /// The connection. Each write is one statement, so it is done or not done.
 pub(super) struct Database {
-    connection: Connection,
+    pub(super) connection: Connection,
 }
 
 impl Database {
@@ -59,13 +80,35 @@ impl Database {
              PRAGMA foreign_keys = ON;
              BEGIN EXCLUSIVE;",
         )?;
-        match connection.query_row("PRAGMA user_version", [], |row| row.get(0))? {
-            0 => connection.execute_batch(SCHEMA)?,
+        match version(&connection)? {
+            0 => {
+                connection.execute_batch(SCHEMA)?;
+                connection.execute_batch(COUNTERS)?;
+            }
+            1 => connection.execute_batch(COUNTERS)?,
             SCHEMA_VERSION => {}
             found => return Err(Error::Schema { found, expected: SCHEMA_VERSION }),
         }
         connection.execute_batch("COMMIT")?;
         Ok(Self { connection })
+    }
+
+    /// Copies everything into a file, which must not be there.
+    pub(super) fn save(&self, path: &Path) -> Result<(), Error> {
+        create_private(path)?;
+        Ok(self.connection.backup(MAIN_DB, path, None)?)
+    }
+
+    /// Opens such a file to be read, brought forward to this build's schema.
+    pub(super) fn saved(path: &Path) -> Result<Self, Error> {
+        // Without this, SQLite would make a file that is not there.
+        std::fs::metadata(path)?;
+        Self::prepare(Connection::open(path)?)
+    }
+
+    /// Takes everything from such a file, in place of what is here.
+    pub(super) fn replace(&mut self, path: &Path) -> Result<(), Error> {
+        Ok(self.connection.restore(MAIN_DB, path, None::<fn(Progress)>)?)
     }
 
     /// Reads everything.
@@ -78,10 +121,10 @@ impl Database {
         while let Some(row) = rows.next()? {
             index.put(key(row)?);
         }
-        let mut members = self.connection.prepare("SELECT plan_id, key_id FROM plan_keys")?;
+        let mut members = self.connection.prepare("SELECT plan_id, key_id, attached FROM plan_keys")?;
         let mut rows = members.query([])?;
         while let Some(row) = rows.next()? {
-            index.attach(row.get(0)?, row.get(1)?);
+            index.attach(row.get(0)?, row.get(1)?, row.get(2)?);
         }
         Ok(index)
     }
@@ -117,9 +160,11 @@ impl Database {
         Ok(())
     }
 
-    pub(super) fn attach(&self, plan_id: &str, key_id: &str) -> Result<(), Error> {
-        self.connection
-            .execute("INSERT INTO plan_keys (plan_id, key_id) VALUES (?1, ?2)", [plan_id, key_id])?;
+    pub(super) fn attach(&self, plan_id: &str, key_id: &str, attached: i64) -> Result<(), Error> {
+        self.connection.execute(
+            "INSERT INTO plan_keys (plan_id, key_id, attached) VALUES (?1, ?2, ?3)",
+            params![plan_id, key_id, attached],
+        )?;
         Ok(())
     }
 
@@ -128,6 +173,10 @@ impl Database {
             .execute("DELETE FROM plan_keys WHERE plan_id = ?1 AND key_id = ?2", [plan_id, key_id])?;
         Ok(())
     }
+}
+
+fn version(connection: &Connection) -> Result<i64, Error> {
+    Ok(connection.query_row("PRAGMA user_version", [], |row| row.get(0))?)
 }
 
 fn key(row: &Row<'_>) -> Result<ApiKey, Error> {

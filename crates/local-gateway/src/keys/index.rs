@@ -11,8 +11,9 @@ use super::model::{ApiKey, Page, digest};
 pub(super) struct Index {
     keys: BTreeMap<String, Arc<ApiKey>>,
     ids: HashMap<[u8; 32], String>,
-    /// Key ids by plan id, and the other way round.
-    members: BTreeMap<String, BTreeSet<String>>,
+    /// Key ids by plan id, with the second since 1970 in which the key came into the plan; and plan ids by
+    /// key id.
+    members: BTreeMap<String, BTreeMap<String, i64>>,
     plans: HashMap<String, BTreeSet<String>>,
 }
 
@@ -31,7 +32,12 @@ impl Index {
     }
 
     pub(super) fn is_member(&self, plan_id: &str, key_id: &str) -> bool {
-        self.members.get(plan_id).is_some_and(|keys| keys.contains(key_id))
+        self.attached(plan_id, key_id).is_some()
+    }
+
+    /// When a key came into a plan, in seconds since 1970, where it is in it.
+    pub(super) fn attached(&self, plan_id: &str, key_id: &str) -> Option<i64> {
+        self.members.get(plan_id)?.get(key_id).copied()
     }
 
     pub(super) fn put(&mut self, key: ApiKey) -> Arc<ApiKey> {
@@ -50,8 +56,8 @@ impl Index {
         }
     }
 
-    pub(super) fn attach(&mut self, plan_id: String, key_id: String) {
-        self.members.entry(plan_id.clone()).or_default().insert(key_id.clone());
+    pub(super) fn attach(&mut self, plan_id: String, key_id: String, attached: i64) {
+        self.members.entry(plan_id.clone()).or_default().insert(key_id.clone(), attached);
         self.plans.entry(key_id).or_default().insert(plan_id);
     }
 
@@ -83,7 +89,7 @@ impl Index {
         limit: usize,
     ) -> Page<Arc<ApiKey>> {
         let ids = self.members.get(plan_id).into_iter().flat_map(|ids| ids.range::<str, _>(beyond(after)));
-        page(ids.filter_map(|id| self.keys.get(id)), prefix, limit)
+        page(ids.filter_map(|(id, _)| self.keys.get(id)), prefix, limit)
     }
 }
 

@@ -21,8 +21,12 @@ impl ApiKeyValue {
     ///
     /// [`Error::Invalid`] where it has another length or other characters; the value is not repeated.
     pub fn new(value: String) -> Result<Self, Error> {
-        if !(20..=128).contains(&value.len()) {
-            return Err(Error::Invalid("API Key value should be between 20 and 128 characters".to_owned()));
+        // In AWS's words, except for characters, where they are not known.
+        if value.len() < 20 {
+            return Err(Error::Invalid("API Key value should be at least 20 characters".to_owned()));
+        }
+        if value.len() > 128 {
+            return Err(Error::Invalid("API Key value exceeds maximum size of 128 characters".to_owned()));
         }
         if !value.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
             return Err(Error::Invalid("API Key value should be alphanumeric".to_owned()));
@@ -113,6 +117,38 @@ pub struct Page<T> {
     pub position: Option<String>,
 }
 
+/// Why a value opens nothing: for the developer, and never for the caller.
+#[derive(Debug, Clone)]
+pub enum Rejection {
+    /// No key has the value.
+    Unknown,
+    /// The key is disabled.
+    Disabled(Arc<ApiKey>),
+    /// The key is in no plan that opens the stage.
+    NoPlan(Arc<ApiKey>),
+}
+
+impl Rejection {
+    /// The key, where there is one.
+    #[must_use]
+    pub fn key(&self) -> Option<&ApiKey> {
+        match self {
+            Self::Unknown => None,
+            Self::Disabled(key) | Self::NoPlan(key) => Some(key),
+        }
+    }
+}
+
+impl fmt::Display for Rejection {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Unknown => "no key has this value",
+            Self::Disabled(_) => "the key is disabled",
+            Self::NoPlan(_) => "the key is in no plan that opens this stage",
+        })
+    }
+}
+
 /// A key that is good for a stage, and the plan that makes it so.
 #[derive(Debug, Clone)]
 pub struct Admission<'p> {
@@ -120,4 +156,6 @@ pub struct Admission<'p> {
     pub key: Arc<ApiKey>,
     /// The plan, whose limits apply.
     pub plan: &'p UsagePlan,
+    /// When the key came into the plan, in seconds since 1970.
+    pub attached: i64,
 }

@@ -8,9 +8,11 @@ use stack_template::UsagePlan;
 
 use super::database::Database;
 use super::index::Index;
-use super::model::{Admission, ApiKey, ApiKeyValue, KeyChange, NewApiKey, Page};
+use super::model::{Admission, ApiKey, ApiKeyValue, KeyChange, NewApiKey, Page, Rejection};
 use crate::error::Error;
+use crate::exchange::micros;
 use crate::identifier::{numbered_key_id, random_key_id, random_key_value};
+use crate::limits::Counters;
 
 /// Keys that an account can have in a region.
 pub const MAX_KEYS: usize = 10_000;
@@ -18,7 +20,7 @@ pub const MAX_KEYS: usize = 10_000;
 /// Plans that a key can be in.
 const MAX_PLANS_PER_KEY: usize = 10;
 
-/// The keys and their plans: on disk, and in memory for requests.
+/// The keys, their plans and what was counted of them: on disk, and in memory for requests.
 ///
 /// Plans themselves are the template's. A membership of a plan that the template no longer has stays
 /// stored, opens nothing and hinders nothing.
@@ -26,17 +28,19 @@ pub struct KeyStore {
     /// Locked before the index by whoever writes, and held until the index agrees with it.
     database: Mutex<Database>,
     index: RwLock<Index>,
+    /// Locked last of the three. What it holds is ahead of the disk until it is kept.
+    counters: Mutex<Counters>,
 }
 
 impl KeyStore {
-    /// Opens the store in a file, which is made where there is none.
+    /// Opens the store in a file, which is made where there is none, for a stack whose time is `now`.
     ///
     /// # Errors
     ///
     /// [`Error::File`] and [`Error::Database`] where it cannot be opened, also because another process
     /// has it open; [`Error::Schema`] and [`Error::Corrupt`] where it cannot be read.
-    pub fn open(path: &Path) -> Result<Self, Error> {
-        Self::load(Database::open(path)?)
+    pub fn open(path: &Path, now: SystemTime) -> Result<Self, Error> {
+        Self::of(Database::open(path)?, now)
     }
 
     /// Makes an empty store in memory, for tests and ephemeral stacks.
@@ -45,12 +49,48 @@ impl KeyStore {
     ///
     /// [`Error::Database`] where SQLite fails.
     pub fn in_memory() -> Result<Self, Error> {
-        Self::load(Database::in_memory()?)
+        Self::of(Database::in_memory()?, UNIX_EPOCH)
     }
 
-    fn load(database: Database) -> Result<Self, Error> {
-        let index = database.load()?;
-        Ok(Self { database: Mutex::new(database), index: RwLock::new(index) })
+    fn of(database: Database, now: SystemTime) -> Result<Self, Error> {
+        let (index, counters) = (database.load()?, database.counters(micros(now))?);
+        Ok(Self { database: Mutex::new(database), index: RwLock::new(index), counters: Mutex::new(counters) })
+    }
+
+    /// Copies keys, plans and counters into a file, which must not be there.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::File`] and [`Error::Database`] where it cannot be written.
+    pub fn save(&self, plans: &[UsagePlan], path: &Path) -> Result<(), Error> {
+        self.kept(plans)?.save(path)
+    }
+
+    /// Takes keys, plans and counters from a file that [`Self::save`] has written, in place of its own, for a
+    /// stack whose time is `now` from then on. `first` is done in between: once it is certain that the file can
+    /// be read, and before anything of the store has changed.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::File`], [`Error::Database`], [`Error::Schema`] and [`Error::Corrupt`] where it cannot be read;
+    /// and what `first` fails with. Nothing has changed then.
+    pub fn load<E: From<Error>>(
+        &self,
+        path: &Path,
+        now: SystemTime,
+        first: impl FnOnce() -> Result<(), E>,
+    ) -> Result<(), E> {
+        let read = || {
+            let saved = Database::saved(path)?;
+            Ok::<_, Error>((saved.load()?, saved.counters(micros(now))?))
+        };
+        let (index, counters) = read()?;
+        let mut database = self.writer();
+        first()?;
+        database.replace(path)?;
+        *self.write() = index;
+        *self.counters() = counters;
+        Ok(())
     }
 
     /// Makes a key.
@@ -84,6 +124,8 @@ impl KeyStore {
                 tags: new.tags,
             }
         };
+        // An id that follows from a name may have been an earlier key's, whose last request is counted only now.
+        self.counters().forget(&key.id);
         database.insert(&key)?;
         Ok(self.write().put(key))
     }
@@ -132,6 +174,7 @@ impl KeyStore {
         self.get(key_id).ok_or_else(no_such_key)?;
         database.delete(key_id)?;
         self.write().remove(key_id);
+        self.counters().forget(key_id);
         Ok(())
     }
 
@@ -142,7 +185,13 @@ impl KeyStore {
     /// [`Error::NotFound`] where there is no such plan or key; [`Error::Conflict`] where the key is in
     /// the plan already, or in another one that opens the same stage, since it would not be clear
     /// whose limits apply; [`Error::LimitExceeded`] where the key is in ten plans.
-    pub fn attach(&self, plans: &[UsagePlan], plan_id: &str, key_id: &str) -> Result<Arc<ApiKey>, Error> {
+    pub fn attach(
+        &self,
+        plans: &[UsagePlan],
+        plan_id: &str,
+        key_id: &str,
+        at: SystemTime,
+    ) -> Result<Arc<ApiKey>, Error> {
         let database = self.writer();
         let key = {
             let index = self.read();
@@ -162,8 +211,9 @@ impl KeyStore {
             }
             Arc::clone(key)
         };
-        database.attach(plan_id, key_id)?;
-        self.write().attach(plan_id.to_owned(), key_id.to_owned());
+        let attached = seconds(at);
+        database.attach(plan_id, key_id, attached)?;
+        self.write().attach(plan_id.to_owned(), key_id.to_owned(), attached);
         Ok(key)
     }
 
@@ -177,6 +227,7 @@ impl KeyStore {
         self.member(plan_id, key_id).ok_or_else(no_such_member)?;
         database.detach(plan_id, key_id)?;
         self.write().detach(plan_id, key_id);
+        self.counters().leave(plan_id, key_id);
         Ok(())
     }
 
@@ -201,35 +252,46 @@ impl KeyStore {
 
     /// Decides whether a value opens a stage: it is an enabled key's, and the key is in a plan of
     /// `plans` that opens the stage.
-    #[must_use]
+    ///
+    /// # Errors
+    ///
+    /// [`Rejection`] where it does not.
     pub fn admit<'p>(
         &self,
         value: &[u8],
         plans: &'p [UsagePlan],
         api_id: &str,
         stage: &str,
-    ) -> Option<Admission<'p>> {
+    ) -> Result<Admission<'p>, Rejection> {
         let index = self.read();
-        let key = index.by_value(value).filter(|key| key.enabled)?;
-        let plan = plans.iter().find(|plan| {
+        let key = index.by_value(value).ok_or(Rejection::Unknown)?;
+        if !key.enabled {
+            return Err(Rejection::Disabled(Arc::clone(key)));
+        }
+        let member = plans.iter().find_map(|plan| {
             let opens = plan.stages.iter().any(|open| open.api_id == api_id && open.stage == stage);
-            opens && index.is_member(&plan.id, &key.id)
-        })?;
-        Some(Admission { key: Arc::clone(key), plan })
+            Some((plan, index.attached(&plan.id, &key.id).filter(|_| opens)?))
+        });
+        let (plan, attached) = member.ok_or_else(|| Rejection::NoPlan(Arc::clone(key)))?;
+        Ok(Admission { key: Arc::clone(key), plan, attached })
     }
 
     // A panic while one of these is held leaves the disk ahead of memory at worst, never behind, and
     // a restart reads the disk; so a poisoned lock is no reason to refuse every request from then on.
-    fn writer(&self) -> MutexGuard<'_, Database> {
+    pub(super) fn writer(&self) -> MutexGuard<'_, Database> {
         self.database.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn read(&self) -> RwLockReadGuard<'_, Index> {
+    pub(super) fn read(&self) -> RwLockReadGuard<'_, Index> {
         self.index.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn write(&self) -> RwLockWriteGuard<'_, Index> {
+    pub(super) fn write(&self) -> RwLockWriteGuard<'_, Index> {
         self.index.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn counters(&self) -> MutexGuard<'_, Counters> {
+        self.counters.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

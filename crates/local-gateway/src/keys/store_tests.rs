@@ -25,7 +25,7 @@ fn new(name: &str, value: Option<&str>) -> NewApiKey {
 }
 
 fn admitted<'p>(store: &KeyStore, plans: &'p [UsagePlan], value: &str) -> Option<Admission<'p>> {
-    store.admit(value.as_bytes(), plans, API_ID, "v1")
+    store.admit(value.as_bytes(), plans, API_ID, "v1").ok()
 }
 
 #[test]
@@ -33,18 +33,18 @@ fn what_was_acknowledged_is_there_after_a_restart() {
     let (folder, plans) = (folder(), stack().plans);
     let (kept, gone);
     {
-        let store = KeyStore::open(&file(&folder)).expect("a store");
+        let store = KeyStore::open(&file(&folder), now()).expect("a store");
         kept = store.create(new("kept", Some(VALUE)), now()).expect("a key");
         gone = store.create(new("gone", None), now()).expect("a key");
-        store.attach(&plans, "free00", &kept.id).expect("a membership");
-        store.attach(&plans, "other0", &kept.id).expect("a membership");
+        store.attach(&plans, "free00", &kept.id, now()).expect("a membership");
+        store.attach(&plans, "other0", &kept.id, now()).expect("a membership");
         store.detach("other0", &kept.id).expect("a membership");
-        store.attach(&plans, "free00", &gone.id).expect("a membership");
+        store.attach(&plans, "free00", &gone.id, now()).expect("a membership");
         store.delete(&gone.id).expect("a key");
         let change = KeyChange { name: Some("renamed".to_owned()), ..KeyChange::default() };
         store.update(&kept.id, change, now()).expect("a key");
     }
-    let store = KeyStore::open(&file(&folder)).expect("the same store");
+    let store = KeyStore::open(&file(&folder), now()).expect("the same store");
     let key = store.get(&kept.id).expect("the key");
     assert_eq!((key.name.as_str(), key.value.expose()), ("renamed", VALUE));
     assert_eq!((&key.description, &key.tags, key.enabled), (&kept.description, &kept.tags, true));
@@ -58,30 +58,30 @@ fn what_was_acknowledged_is_there_after_a_restart() {
 #[test]
 fn what_was_acknowledged_is_in_the_log_when_the_process_is_killed() {
     let (folder, other) = (folder(), folder());
-    let store = KeyStore::open(&file(&folder)).expect("a store");
+    let store = KeyStore::open(&file(&folder), now()).expect("a store");
     store.create(new("kept", Some(VALUE)), now()).expect("a key");
     for entry in std::fs::read_dir(folder.path()).expect("a folder") {
         let entry = entry.expect("an entry");
         std::fs::copy(entry.path(), other.path().join(entry.file_name())).expect("a copy");
     }
-    let survivor = KeyStore::open(&file(&other)).expect("a store from what is on disk");
+    let survivor = KeyStore::open(&file(&other), now()).expect("a store from what is on disk");
     assert!(survivor.get(&api_key_id("kept")).is_some());
 }
 
 #[test]
 fn a_second_store_on_the_same_file_is_refused() {
     let folder = folder();
-    let _first = KeyStore::open(&file(&folder)).expect("a store");
-    assert!(matches!(KeyStore::open(&file(&folder)), Err(Error::Database(_))));
+    let _first = KeyStore::open(&file(&folder), now()).expect("a store");
+    assert!(matches!(KeyStore::open(&file(&folder), now()), Err(Error::Database(_))));
 }
 
 #[test]
 fn a_file_of_another_schema_is_refused() {
     let folder = folder();
     let connection = rusqlite::Connection::open(file(&folder)).expect("a database");
-    connection.execute_batch("PRAGMA user_version = 2").expect("a version");
+    connection.execute_batch("PRAGMA user_version = 3").expect("a version");
     drop(connection);
-    assert!(matches!(KeyStore::open(&file(&folder)), Err(Error::Schema { found: 2, expected: 1 })));
+    assert!(matches!(KeyStore::open(&file(&folder), now()), Err(Error::Schema { found: 3, expected: 2 })));
 }
 
 #[cfg(unix)]
@@ -89,7 +89,7 @@ fn a_file_of_another_schema_is_refused() {
 fn the_file_is_the_owners_alone() {
     use std::os::unix::fs::PermissionsExt as _;
     let folder = folder();
-    let store = KeyStore::open(&file(&folder)).expect("a store");
+    let store = KeyStore::open(&file(&folder), now()).expect("a store");
     store.create(new("a", None), now()).expect("a key");
     for entry in std::fs::read_dir(folder.path()).expect("a folder") {
         let entry = entry.expect("an entry");
@@ -136,14 +136,14 @@ fn a_value_is_masked_and_its_grammar_is_kept() {
 fn a_key_is_in_one_plan_for_each_stage_d() {
     let (store, plans) = (KeyStore::in_memory().expect("a store"), stack().plans);
     let id = store.create(new("one", None), now()).expect("a key").id.clone();
-    store.attach(&plans, "free00", &id).expect("a membership");
-    assert!(matches!(store.attach(&plans, "free00", &id), Err(Error::Conflict(_))));
-    assert!(matches!(store.attach(&plans, "stand0", &id), Err(Error::Conflict(_))));
-    store.attach(&plans, "other0", &id).expect("a plan of another stage");
+    store.attach(&plans, "free00", &id, now()).expect("a membership");
+    assert!(matches!(store.attach(&plans, "free00", &id, now()), Err(Error::Conflict(_))));
+    assert!(matches!(store.attach(&plans, "stand0", &id, now()), Err(Error::Conflict(_))));
+    store.attach(&plans, "other0", &id, now()).expect("a plan of another stage");
     store.detach("free00", &id).expect("a membership");
-    store.attach(&plans, "stand0", &id).expect("the stage is free again");
-    assert!(matches!(store.attach(&plans, "nowhere", &id), Err(Error::NotFound(_))));
-    assert!(matches!(store.attach(&plans, "free00", "nobody"), Err(Error::NotFound(_))));
+    store.attach(&plans, "stand0", &id, now()).expect("the stage is free again");
+    assert!(matches!(store.attach(&plans, "nowhere", &id, now()), Err(Error::NotFound(_))));
+    assert!(matches!(store.attach(&plans, "free00", "nobody", now()), Err(Error::NotFound(_))));
     assert!(matches!(store.detach("free00", &id), Err(Error::NotFound(_))));
 }
 
@@ -153,19 +153,19 @@ fn a_key_is_in_ten_plans_at_most_d() {
     let plans: Vec<_> = (0..11).map(|n| plan(&format!("plan{n}"), &format!("s{n}"))).collect();
     let id = store.create(new("one", None), now()).expect("a key").id.clone();
     for plan in &plans[..10] {
-        store.attach(&plans, &plan.id, &id).expect("a membership");
+        store.attach(&plans, &plan.id, &id, now()).expect("a membership");
     }
-    assert!(matches!(store.attach(&plans, "plan10", &id), Err(Error::LimitExceeded(_))));
+    assert!(matches!(store.attach(&plans, "plan10", &id, now()), Err(Error::LimitExceeded(_))));
 }
 
 #[test]
 fn a_plan_that_left_the_template_opens_nothing_and_hinders_nothing() {
     let (store, plans) = (KeyStore::in_memory().expect("a store"), stack().plans);
     let id = store.create(new("one", Some(VALUE)), now()).expect("a key").id.clone();
-    store.attach(&plans, "free00", &id).expect("a membership");
+    store.attach(&plans, "free00", &id, now()).expect("a membership");
     let remaining = &plans[1..];
     assert!(admitted(&store, remaining, VALUE).is_none());
-    store.attach(remaining, "stand0", &id).expect("a membership");
+    store.attach(remaining, "stand0", &id, now()).expect("a membership");
     assert_eq!(admitted(&store, remaining, VALUE).expect("admitted").plan.id, "stand0");
     assert!(store.member("free00", &id).is_some());
 }

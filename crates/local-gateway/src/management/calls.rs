@@ -5,12 +5,17 @@ use std::time::SystemTime;
 use http::{Method, StatusCode};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use stack_template::{Stack, UsagePlan};
+use stack_template::{Api, Stack, UsagePlan};
+use time::Date;
 
-use super::wire::{self, CreateApiKey, CreateUsagePlanKey, UpdateApiKey};
+use super::wire::{self, CreateApiKey, CreateUsagePlanKey, DATE, Patch};
 use super::{Failure, decode};
 use crate::error::Error;
-use crate::keys::{KeyChange, KeyStore, NewApiKey, no_such_key, no_such_member, no_such_plan};
+use crate::exchange::micros;
+use crate::keys::{
+    Asked, KeyChange, KeyStore, NewApiKey, USAGE_DAYS, no_such_key, no_such_member, no_such_plan,
+};
+use crate::limits::Day;
 
 /// Items in a page where the caller does not say, and at most.
 const DEFAULT_LIMIT: usize = 25;
@@ -29,6 +34,10 @@ pub(super) enum Call {
     GetUsagePlanKey { plan_id: String, key_id: String },
     GetUsagePlanKeys { plan_id: String, prefix: String, list: List },
     DeleteUsagePlanKey { plan_id: String, key_id: String },
+    GetUsage { plan_id: String, key_id: Option<String>, days: (Day, Day), list: List },
+    UpdateUsage { plan_id: String, key_id: String, remaining: u64 },
+    GetRestApis { list: List },
+    GetStages { api_id: String },
 }
 
 /// Which part of a list is asked for.
@@ -69,7 +78,7 @@ impl Call {
                 Self::GetApiKey { id: owned(id), with_value: query.flag("includeValue")? }
             }
             ("PATCH", ["apikeys", id]) => {
-                Self::UpdateApiKey { id: owned(id), change: parse::<UpdateApiKey>(body)?.into_change()? }
+                Self::UpdateApiKey { id: owned(id), change: parse::<Patch>(body)?.into_change()? }
             }
             ("DELETE", ["apikeys", id]) => Self::DeleteApiKey { id: owned(id) },
             ("GET", ["usageplans"]) => {
@@ -91,13 +100,35 @@ impl Call {
             ("DELETE", ["usageplans", plan_id, "keys", key_id]) => {
                 Self::DeleteUsagePlanKey { plan_id: owned(plan_id), key_id: owned(key_id) }
             }
+            ("GET", ["usageplans", plan_id, "usage"]) => Self::GetUsage {
+                plan_id: owned(plan_id),
+                key_id: query.get("keyId").map(owned),
+                days: query.days()?,
+                list: query.list()?,
+            },
+            ("PATCH", ["usageplans", plan_id, "keys", key_id, "usage"]) => Self::UpdateUsage {
+                plan_id: owned(plan_id),
+                key_id: owned(key_id),
+                remaining: parse::<Patch>(body)?.into_remaining()?,
+            },
+            ("GET", ["restapis"]) => Self::GetRestApis { list: query.list()? },
+            ("GET", ["restapis", api_id, "stages"]) => {
+                query.refuse("deploymentId")?;
+                Self::GetStages { api_id: owned(api_id) }
+            }
             _ => return Ok(None),
         }))
     }
 }
 
-/// Does what a call asks for.
-pub(super) fn carry_out(call: Call, keys: &KeyStore, stack: &Stack, at: SystemTime) -> Result<Done, Error> {
+/// Does what a call asks for. `made` is when the stages were deployed, in seconds since 1970.
+pub(super) fn carry_out(
+    call: Call,
+    keys: &KeyStore,
+    stack: &Stack,
+    at: SystemTime,
+    made: u64,
+) -> Result<Done, Error> {
     Ok(match call {
         Call::CreateApiKey(new) => {
             let key = keys.create(new, at)?;
@@ -119,7 +150,7 @@ pub(super) fn carry_out(call: Call, keys: &KeyStore, stack: &Stack, at: SystemTi
         Call::GetUsagePlan { id } => ok(wire::plan(plan(stack, &id)?)),
         Call::GetUsagePlans { key_id, list } => ok(plans(keys, stack, key_id.as_deref(), &list)),
         Call::CreateUsagePlanKey { plan_id, key_id } => {
-            let key = keys.attach(&stack.plans, &plan_id, &key_id)?;
+            let key = keys.attach(&stack.plans, &plan_id, &key_id, at)?;
             Done { status: StatusCode::CREATED, body: wire::plan_key(&key) }
         }
         Call::GetUsagePlanKey { plan_id, key_id } => {
@@ -135,6 +166,39 @@ pub(super) fn carry_out(call: Call, keys: &KeyStore, stack: &Stack, at: SystemTi
             // The plan may be gone from the template; its memberships can still be cleared away.
             keys.detach(&plan_id, &key_id)?;
             accepted()
+        }
+        Call::GetUsage { plan_id, key_id, days, list } => {
+            let asked = Asked {
+                plan: plan(stack, &plan_id)?,
+                key_id: key_id.as_deref(),
+                first: days.0,
+                last: days.1,
+                after: list.position.as_deref(),
+                limit: list.limit,
+                today: Day::at(micros(at)),
+            };
+            ok(wire::usage(&asked, keys.usage(&stack.plans, &asked)?))
+        }
+        Call::UpdateUsage { plan_id, key_id, remaining } => {
+            let plan = plan(stack, &plan_id)?;
+            keys.set_remaining(plan, &key_id, remaining, at)?;
+            let today = Day::at(micros(at));
+            let key_id = Some(key_id.as_str());
+            let asked = Asked { plan, key_id, first: today, last: today, after: None, limit: 1, today };
+            ok(wire::usage(&asked, keys.usage(&stack.plans, &asked)?))
+        }
+        Call::GetRestApis { list } => {
+            let mut apis: Vec<&Api> = stack.apis.iter().collect();
+            apis.sort_by(|one, other| one.api_id.cmp(&other.api_id));
+            let (apis, position) = cut(apis, &list, |api| &api.api_id);
+            ok(wire::list(apis.into_iter().map(|api| wire::rest_api(api, made)).collect(), position))
+        }
+        Call::GetStages { api_id } => {
+            let api = stack.apis.iter().find(|api| api.api_id == api_id).ok_or_else(|| {
+                let account_id = &stack.account_id;
+                Error::NotFound(format!("Invalid API identifier specified {account_id}:{api_id}"))
+            })?;
+            ok(wire::list(vec![wire::stage(api, made)], None))
         }
     })
 }
@@ -156,11 +220,17 @@ fn plans(keys: &KeyStore, stack: &Stack, key_id: Option<&str>, list: &List) -> V
     let of_key = |plan: &&UsagePlan| key_id.is_none_or(|key| keys.member(&plan.id, key).is_some());
     let mut plans: Vec<&UsagePlan> = stack.plans.iter().filter(of_key).collect();
     plans.sort_by(|one, other| one.id.cmp(&other.id));
-    plans.retain(|plan| list.position.as_ref().is_none_or(|position| plan.id > *position));
-    let more = plans.len() > list.limit;
-    plans.truncate(list.limit);
-    let position = plans.last().filter(|_| more).map(|plan| plan.id.clone());
+    let (plans, position) = cut(plans, list, |plan| &plan.id);
     wire::list(plans.into_iter().map(wire::plan).collect(), position)
+}
+
+/// The part of a sorted list that is asked for, and where the next one begins.
+fn cut<'s, T>(mut all: Vec<&'s T>, list: &List, id: impl Fn(&T) -> &String) -> (Vec<&'s T>, Option<String>) {
+    all.retain(|item| list.position.as_ref().is_none_or(|position| id(item) > position));
+    let more = all.len() > list.limit;
+    all.truncate(list.limit);
+    let position = all.last().filter(|_| more).map(|item| id(item).clone());
+    (all, position)
 }
 
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Failure> {
@@ -213,6 +283,24 @@ impl Query {
         let limit =
             limit.ok_or_else(|| Failure::bad_request(format!("limit must be from 1 to {MAX_LIMIT}")))?;
         Ok(List { position: self.get("position").map(str::to_owned), limit })
+    }
+
+    /// The days from `startDate` to `endDate`, both included.
+    fn days(&self) -> Result<(Day, Day), Failure> {
+        let day = |name: &str| {
+            let date = self.get(name).and_then(|text| Date::parse(text, DATE).ok());
+            date.and_then(Day::of).ok_or_else(|| {
+                Failure::bad_request(format!("{name} must be a date of the form yyyy-mm-dd from 1970 on"))
+            })
+        };
+        let (first, last) = (day("startDate")?, day("endDate")?);
+        if last < first {
+            return Err(Failure::bad_request("Usage end date must be after start date"));
+        }
+        if last.0 - first.0 >= USAGE_DAYS {
+            return Err(Failure::bad_request(format!("A report holds at most {USAGE_DAYS} days")));
+        }
+        Ok((first, last))
     }
 
     /// A filter that is not supported must not be skipped: the answer would hold too much.

@@ -7,7 +7,7 @@ use crate::testing::{self, VALUE, clock, header, request, stack};
 
 fn management() -> Management {
     let keys = Arc::new(KeyStore::in_memory().expect("a store"));
-    Management::new(keys, Arc::new(LiveStack::new(Arc::new(stack()))), clock())
+    Management::new(keys, Arc::new(LiveStack::new(Arc::new(stack()))), clock(), false)
 }
 
 async fn call(management: &Management, method: Method, target: &str, body: Value) -> (u16, Value) {
@@ -237,7 +237,8 @@ async fn any_other_call_is_refused_clearly() {
     let management = management();
     for (method, target) in [
         (Method::POST, "/usageplans"),
-        (Method::GET, "/restapis"),
+        (Method::PATCH, "/usageplans/free00"),
+        (Method::GET, "/restapis/dataapi001"),
         (Method::POST, "/apikeys?mode=import&format=csv"),
         (Method::PUT, "/apikeys"),
         (Method::GET, "/"),
@@ -249,4 +250,146 @@ async fn any_other_call_is_refused_clearly() {
             testing::json(&response)["message"].as_str().expect("a message").contains("does not support")
         );
     }
+}
+
+#[tokio::test]
+async fn usage_is_reported_by_day_and_what_is_left_can_be_set_d() {
+    let mut stack = stack();
+    stack.plans[0].quota =
+        Some(stack_template::Quota { limit: 10, period: stack_template::Period::Month, offset: 0 });
+    let keys = Arc::new(KeyStore::in_memory().expect("a store"));
+    let management = Management::new(keys, Arc::new(LiveStack::new(Arc::new(stack))), clock(), false);
+    let id = create(&management, "a").await;
+    let attach = json!({ "keyId": id, "keyType": "API_KEY" });
+    call(&management, Method::POST, "/usageplans/free00/keys", attach).await;
+
+    let target = format!("/usageplans/free00/keys/{id}/usage");
+    let report = |first: &str, last: &str, pairs: Value| json!({ "usagePlanId": "free00", "startDate": first, "endDate": last, "values": { &id: pairs } });
+    let (status, set) = call(&management, Method::PATCH, &target, patch("/remaining", "4")).await;
+    assert_eq!((status, set), (200, report("2026-11-24", "2026-11-24", json!([[0, 4]]))));
+    let (_, told) =
+        get(&management, "/usageplans/free00/usage?startDate=2026-11-23&endDate=2026-11-25").await;
+    assert_eq!(told, report("2026-11-23", "2026-11-25", json!([[0, 10], [0, 4], [0, 4]])));
+    let one = format!("/usageplans/free00/usage?startDate=2026-11-24&endDate=2026-11-24&keyId={id}");
+    assert_eq!(get(&management, &one).await.1["values"][&id], json!([[0, 4]]));
+
+    for (path, value) in [("/remaining", "-1"), ("/remaining", "some"), ("/used", "1")] {
+        let refused = call(&management, Method::PATCH, &target, patch(path, value)).await;
+        assert_eq!(refused, error(400, "BadRequestException"), "{path} {value}");
+    }
+    let empty = call(&management, Method::PATCH, &target, json!({ "patchOperations": [] })).await;
+    assert_eq!(empty, error(400, "BadRequestException"));
+    for query in [
+        "",
+        "startDate=2026-11-24",
+        "startDate=2026-11-24&endDate=2026-11-23",
+        "startDate=2026-11-24&endDate=tomorrow",
+        "startDate=2026-01-01&endDate=2026-11-24",
+        "startDate=1969-01-01&endDate=1969-01-02",
+    ] {
+        let refused = get(&management, &format!("/usageplans/free00/usage?{query}")).await;
+        assert_eq!(refused, error(400, "BadRequestException"), "{query}");
+    }
+    let days = "startDate=2026-11-24&endDate=2026-11-24";
+    let missing = error(404, "NotFoundException");
+    assert_eq!(get(&management, &format!("/usageplans/nowhere/usage?{days}")).await, missing);
+    assert_eq!(get(&management, &format!("/usageplans/free00/usage?{days}&keyId=nobody")).await, missing);
+    let foreign = format!("/usageplans/stand0/keys/{id}/usage");
+    assert_eq!(call(&management, Method::PATCH, &foreign, patch("/remaining", "1")).await, missing);
+    assert_eq!(
+        get(&management, &format!("/usageplans/free00/usage?{days}")).await.1["values"][&id],
+        json!([[0, 4]])
+    );
+}
+
+#[tokio::test]
+async fn usage_comes_in_pages_of_keys_d() {
+    let management = management();
+    for name in ["a", "b", "c"] {
+        let attach = json!({ "keyId": create(&management, name).await, "keyType": "API_KEY" });
+        call(&management, Method::POST, "/usageplans/free00/keys", attach).await;
+    }
+    let mut seen = Vec::new();
+    let mut position = String::new();
+    loop {
+        let target =
+            format!("/usageplans/free00/usage?startDate=2026-11-24&endDate=2026-11-24&limit=2{position}");
+        let (_, page) = get(&management, &target).await;
+        seen.extend(page["values"].as_object().expect("keys").keys().cloned());
+        match page["position"].as_str() {
+            Some(next) => position = format!("&position={next}"),
+            None => break,
+        }
+    }
+    let mut all = ["a", "b", "c"].map(api_key_id);
+    all.sort();
+    assert_eq!(seen, all);
+}
+
+#[tokio::test]
+async fn apis_and_their_stages_are_those_of_the_template_d() {
+    let management = management();
+    let (_, apis) = get(&management, "/restapis").await;
+    assert_eq!(
+        apis,
+        json!({ "item": [{
+            "id": "dataapi001", "name": "data", "createdDate": 1_795_521_661, "apiKeySource": "HEADER",
+            "endpointConfiguration": { "types": ["REGIONAL"] }, "disableExecuteApiEndpoint": false,
+            "binaryMediaTypes": ["image/png"],
+        }] })
+    );
+    let (_, stages) = get(&management, "/restapis/dataapi001/stages").await;
+    assert_eq!(stages["item"][0]["stageName"], "v1");
+    assert_eq!(stages["item"][0]["methodSettings"], json!({}));
+    assert_eq!(get(&management, "/restapis/nowhere/stages").await, error(404, "NotFoundException"));
+}
+
+#[tokio::test]
+async fn the_published_rates_hold_where_they_are_asked_for_d() {
+    let keys = Arc::new(KeyStore::in_memory().expect("a store"));
+    let management = Management::new(keys, Arc::new(LiveStack::new(Arc::new(stack()))), clock(), true);
+    let refused = error(429, "TooManyRequestsException");
+    for number in 0..8 {
+        let answer = call(&management, Method::POST, "/apikeys", json!({ "name": "a" })).await;
+        assert_eq!(answer == refused, number >= 5, "creation {number}: {answer:?}");
+    }
+    for number in 0..40 {
+        let answer = get(&management, "/apikeys").await;
+        assert_eq!(answer == refused, number >= 35, "call {number}: {answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_published_rates_begin_anew_when_the_clock_is_set_back() {
+    let ahead = Arc::new(std::sync::atomic::AtomicU64::new(31 * 24 * 3_600));
+    let moved = Arc::clone(&ahead);
+    let clock: Clock = Arc::new(move || {
+        testing::now() + std::time::Duration::from_secs(moved.load(std::sync::atomic::Ordering::Relaxed))
+    });
+    let keys = Arc::new(KeyStore::in_memory().expect("a store"));
+    let management = Management::new(keys, Arc::new(LiveStack::new(Arc::new(stack()))), clock, true);
+    for _ in 0..50 {
+        get(&management, "/apikeys").await;
+    }
+    assert_eq!(get(&management, "/apikeys").await, error(429, "TooManyRequestsException"));
+    ahead.store(0, std::sync::atomic::Ordering::Relaxed);
+    assert_eq!(get(&management, "/apikeys").await.0, 200);
+}
+
+#[tokio::test]
+async fn a_stages_own_limits_are_told_with_their_paths_escaped_d() {
+    let mut stack = stack();
+    let setting = |path: &str, method: &str| stack_template::StageThrottle {
+        path: path.to_owned(),
+        method: method.to_owned(),
+        throttle: stack_template::Throttle { rate: 2.5, burst: 7 },
+    };
+    stack.apis[0].stage_throttles =
+        vec![setting("/*", "*"), setting("/open/{id}", "GET"), setting("/", "POST")];
+    let keys = Arc::new(KeyStore::in_memory().expect("a store"));
+    let management = Management::new(keys, Arc::new(LiveStack::new(Arc::new(stack))), clock(), false);
+    let (_, stages) = get(&management, "/restapis/dataapi001/stages").await;
+    let limit = json!({ "throttlingRateLimit": 2.5, "throttlingBurstLimit": 7 });
+    let expected = json!({ "*/*": limit, "~1open~1{id}/GET": limit, "~1/POST": limit });
+    assert_eq!(stages["item"][0]["methodSettings"], expected);
 }

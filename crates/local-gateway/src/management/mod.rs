@@ -3,6 +3,7 @@
 //! The caller has verified the signature and the principal's permission.
 
 mod calls;
+mod rates;
 mod wire;
 
 use std::sync::Arc;
@@ -14,34 +15,44 @@ use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 
 use crate::error::Error;
-use crate::exchange::{ERROR_TYPE, REQUEST_ID, header_value, request_id};
+use crate::exchange::{ERROR_TYPE, REQUEST_ID, header_value, micros, request_id};
 use crate::keys::KeyStore;
 use crate::live::LiveStack;
 use crate::ports::Clock;
 use calls::Call;
+use rates::Rates;
 
-/// The management calls on keys and on the template's usage plans.
+/// The management calls on keys, usage and the template's usage plans, APIs and stages.
 pub struct Management {
     keys: Arc<KeyStore>,
     stack: Arc<LiveStack>,
     clock: Clock,
+    rates: Option<Rates>,
+    /// When the stages were deployed, in seconds since 1970.
+    made: u64,
 }
 
 impl Management {
-    /// Answers calls on these keys and plans.
+    /// Answers calls on these keys and plans. `with_rates` refuses calls beyond the rates that AWS publishes.
     #[must_use]
-    pub fn new(keys: Arc<KeyStore>, stack: Arc<LiveStack>, clock: Clock) -> Self {
-        Self { keys, stack, clock }
+    pub fn new(keys: Arc<KeyStore>, stack: Arc<LiveStack>, clock: Clock, with_rates: bool) -> Self {
+        let made = micros(clock()) / 1_000_000;
+        Self { keys, stack, clock, rates: with_rates.then(Rates::default), made }
     }
 
     /// Answers one call.
     pub async fn handle(&self, request: Request) -> Response {
         let stack = self.stack.current();
-        let (keys, at) = (Arc::clone(&self.keys), (self.clock)());
+        let (keys, at, made) = (Arc::clone(&self.keys), (self.clock)(), self.made);
+        if let Some(rates) = &self.rates
+            && !rates.admit(&request, micros(at))
+        {
+            return Failure::too_many_requests().answer();
+        }
         // A write waits for the disk, which must not hold up the requests of other tasks.
         let done = tokio::task::spawn_blocking(move || {
             let call = read(&request)?;
-            calls::carry_out(call, &keys, &stack, at).map_err(Failure::from)
+            calls::carry_out(call, &keys, &stack, at, made).map_err(Failure::from)
         });
         match done.await {
             Ok(Ok(done)) => answer(done.status, &done.body),
@@ -61,6 +72,14 @@ struct Failure {
 impl Failure {
     fn bad_request(message: impl Into<String>) -> Self {
         Self { status: StatusCode::BAD_REQUEST, code: "BadRequestException", message: message.into() }
+    }
+
+    fn too_many_requests() -> Self {
+        Self {
+            status: StatusCode::TOO_MANY_REQUESTS,
+            code: "TooManyRequestsException",
+            message: "Too Many Requests".to_owned(),
+        }
     }
 
     fn internal() -> Self {
@@ -109,10 +128,17 @@ fn read(request: &Request) -> Result<Call, Failure> {
         Body::TooLarge => return Err(Failure::bad_request("The request body is too large")),
     };
     let call = Call::route(&request.method, &segments, query, body)?;
-    call.ok_or_else(|| Failure {
-        status: StatusCode::NOT_IMPLEMENTED,
-        code: "UnsupportedOperation",
-        message: format!("The local API Gateway does not support {} {path}", request.method),
+    call.ok_or_else(|| {
+        let instead = match segments.first() {
+            Some(&"usageplans") => ": plans are changed in the file of usage plans",
+            Some(&"restapis") => ": APIs and stages are changed in the template",
+            Some(_) | None => "",
+        };
+        Failure {
+            status: StatusCode::NOT_IMPLEMENTED,
+            code: "UnsupportedOperation",
+            message: format!("The local API Gateway does not support {} {path}{instead}", request.method),
+        }
     })
 }
 

@@ -4,10 +4,14 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
-use stack_template::{Period, Quota, Throttle, UsagePlan};
+use stack_template::{Api, Period, Quota, Throttle, UsagePlan};
+use time::format_description::BorrowedFormatItem;
+use time::macros::format_description;
 
 use super::Failure;
-use crate::keys::{ApiKey, ApiKeyValue, KeyChange, NewApiKey};
+use crate::identifier::deployment_id;
+use crate::keys::{ApiKey, ApiKeyValue, Asked, KeyChange, NewApiKey, Page, UsageRow};
+use crate::limits::Day;
 
 /// Longest name and description that the store takes, in bytes.
 const MAX_TEXT_BYTES: usize = 1_024;
@@ -48,10 +52,12 @@ impl CreateApiKey {
     }
 }
 
+/// The body of every update: what is to be replaced.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(super) struct UpdateApiKey {
-    #[serde(default)]
+pub(super) struct Patch {
+    // AWS's own samples use both names.
+    #[serde(default, alias = "patchOperation")]
     patch_operations: Vec<PatchOperation>,
 }
 
@@ -63,15 +69,25 @@ struct PatchOperation {
     value: Option<String>,
 }
 
-impl UpdateApiKey {
-    pub(super) fn into_change(self) -> Result<KeyChange, Failure> {
-        let mut change = KeyChange::default();
-        for PatchOperation { op, path, value } in self.patch_operations {
+impl Patch {
+    /// Paths and their new values.
+    fn replacements(self) -> Result<Vec<(String, String)>, Failure> {
+        let replacement = |PatchOperation { op, path, value }| {
             if op != "replace" {
-                return Err(Failure::bad_request("Invalid patch operation: op must be replace"));
+                return Err(Failure::bad_request(
+                    "Invalid patch operation specified. Must be one of: [replace]",
+                ));
             }
             let value = value.ok_or_else(|| Failure::bad_request("Invalid patch operation: no value"))?;
             bounded(&value)?;
+            Ok((path, value))
+        };
+        self.patch_operations.into_iter().map(replacement).collect()
+    }
+
+    pub(super) fn into_change(self) -> Result<KeyChange, Failure> {
+        let mut change = KeyChange::default();
+        for (path, value) in self.replacements()? {
             match path.as_str() {
                 "/name" => change.name = Some(value),
                 "/description" => change.description = Some(value),
@@ -80,15 +96,29 @@ impl UpdateApiKey {
                     change.enabled =
                         Some(enabled.map_err(|_| Failure::bad_request("/enabled must be true or false"))?);
                 }
-                _ => {
-                    return Err(Failure::bad_request(
-                        "Invalid patch path: must be one of /name, /description, /enabled",
-                    ));
-                }
+                _ => return Err(no_such_path("/name, /description, /enabled")),
             }
         }
         Ok(change)
     }
+
+    pub(super) fn into_remaining(self) -> Result<u64, Failure> {
+        let mut remaining = None;
+        for (path, value) in self.replacements()? {
+            if path != "/remaining" {
+                return Err(no_such_path("/remaining"));
+            }
+            let number = value.parse::<u32>().ok().map(u64::from);
+            remaining = Some(number.ok_or_else(|| {
+                Failure::bad_request(format!("/remaining must be a whole number from 0 to {}", u32::MAX))
+            })?);
+        }
+        remaining.ok_or_else(|| Failure::bad_request("Invalid patch operation: /remaining is missing"))
+    }
+}
+
+fn no_such_path(paths: &str) -> Failure {
+    Failure::bad_request(format!("Invalid patch path: must be one of {paths}"))
 }
 
 #[derive(Deserialize)]
@@ -175,6 +205,69 @@ pub(super) fn plan(plan: &UsagePlan) -> Value {
         object["quota"] = quota(limit);
     }
     object
+}
+
+/// How the calls write days.
+pub(super) const DATE: &[BorrowedFormatItem<'static>] = format_description!("[year]-[month]-[day]");
+
+/// A report: for each key a pair for each day, of what was used and what was left.
+pub(super) fn usage(asked: &Asked<'_>, page: Page<UsageRow>) -> Value {
+    let date = |day: Day| day.date().format(DATE).unwrap_or_default();
+    // Without a quota nothing is ever left (A).
+    let pair = |(used, remaining): (u64, Option<u64>)| json!([used, remaining.unwrap_or(0)]);
+    let row = |(key_id, days): UsageRow| (key_id, days.into_iter().map(pair).collect());
+    let values: Map<String, Value> = page.items.into_iter().map(row).collect();
+    let mut object = json!({
+        "usagePlanId": asked.plan.id,
+        "startDate": date(asked.first),
+        "endDate": date(asked.last),
+        "values": values,
+    });
+    if let Some(position) = page.position {
+        object["position"] = json!(position);
+    }
+    object
+}
+
+/// An API of the template.
+pub(super) fn rest_api(api: &Api, made: u64) -> Value {
+    let mut object = json!({
+        "id": api.api_id,
+        "name": api.name,
+        "createdDate": made,
+        "apiKeySource": "HEADER",
+        "endpointConfiguration": { "types": ["REGIONAL"] },
+        "disableExecuteApiEndpoint": false,
+    });
+    if !api.binary_media_types.is_empty() {
+        object["binaryMediaTypes"] = json!(api.binary_media_types);
+    }
+    object
+}
+
+/// An API's one stage.
+pub(super) fn stage(api: &Api, made: u64) -> Value {
+    let settings = api.stage_throttles.iter().map(|setting| {
+        // A slash in the path is written as `~1`, as in a JSON Pointer.
+        let path = setting.path.trim_start_matches('/').replace('/', "~1");
+        let Throttle { rate, burst } = setting.throttle;
+        let name = if path == "*" {
+            format!("*/{}", setting.method)
+        } else {
+            format!("~1{path}/{}", setting.method)
+        };
+        (name, json!({ "throttlingRateLimit": rate, "throttlingBurstLimit": burst }))
+    });
+    json!({
+        "stageName": api.stage,
+        "deploymentId": deployment_id(api),
+        "createdDate": made,
+        "lastUpdatedDate": made,
+        "cacheClusterEnabled": false,
+        "cacheClusterStatus": "NOT_AVAILABLE",
+        "methodSettings": settings.collect::<Map<String, Value>>(),
+        "tracingEnabled": false,
+    })
 }
 
 fn throttle(throttle: Throttle) -> Value {
