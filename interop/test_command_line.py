@@ -2,9 +2,6 @@
 
 import json
 import os
-import re
-import shutil
-import subprocess
 import time
 from pathlib import Path
 
@@ -71,29 +68,29 @@ def test_a_list_goes_over_pages_by_its_cursor(curl, globex, order):
     assert (seen, sizes) == (names if order == "asc" else names[::-1], [2, 2, 1])
 
 
-def test_another_tenants_record_is_answered_like_one_that_never_was(curl, stack, acme):
+def test_another_tenants_record_is_answered_like_one_that_never_was(curl, stack, initech):
     before = stack.contents()
     for method, headers, status in [("GET", [], 404), ("DELETE", [], 404), ("DELETE", ['If-Match: "1"'], 404)]:
-        foreign = curl(method, "/records/plans/launch", acme["api_key"], headers=headers)
-        never = curl(method, "/records/plans/nobody", acme["api_key"], headers=headers)
+        foreign = curl(method, "/records/plans/launch", initech["api_key"], headers=headers)
+        never = curl(method, "/records/plans/nobody", initech["api_key"], headers=headers)
         assert foreign.status == status
         assert foreign.likeness() == never.likeness()
         names = [[name for name, _ in answer.headers] for answer in (foreign, never)]
         assert names[0] == names[1]
         assert foreign.json()["instance"] == foreign.header("x-amzn-requestid")
-    foreign = curl("PUT", "/records/plans/launch", acme["api_key"], {"title": "Mine"}, ["If-Match: *"])
-    never = curl("PUT", "/records/plans/nobody", acme["api_key"], {"title": "Mine"}, ["If-Match: *"])
+    foreign = curl("PUT", "/records/plans/launch", initech["api_key"], {"title": "Mine"}, ["If-Match: *"])
+    never = curl("PUT", "/records/plans/nobody", initech["api_key"], {"title": "Mine"}, ["If-Match: *"])
     assert foreign.status == 412
     assert foreign.likeness() == never.likeness()
     assert stack.contents() == before
 
 
-def test_what_a_tenant_writes_under_anothers_id_is_its_own(curl, acme, globex):
+def test_what_a_tenant_writes_under_anothers_id_is_its_own(curl, initech, globex):
     original = curl("GET", "/records/plans/launch", globex["api_key"])
     assert original.status == 200
-    assert curl("PUT", "/records/plans/launch", acme["api_key"], {"title": "Mine"}).status == 201
+    assert curl("PUT", "/records/plans/launch", initech["api_key"], {"title": "Mine"}).status == 201
     assert curl("GET", "/records/plans/launch", globex["api_key"]).likeness() == original.likeness()
-    assert curl("DELETE", "/records/plans/launch", acme["api_key"]).status == 204
+    assert curl("DELETE", "/records/plans/launch", initech["api_key"]).status == 204
     assert curl("GET", "/records/plans/launch", globex["api_key"]).likeness() == original.likeness()
 
 
@@ -137,49 +134,31 @@ def test_the_aws_cli_invokes_a_function(stack, tmp_path):
     assert json.loads(out.read_text())["statusCode"] == 404
 
 
-# ---- README.md ---------------------------------------------------------------------------------------------------
+def test_the_aws_cli_reads_and_sets_the_usage_that_is_enforced(stack):
+    onboarded = stack.onboard("interop4", tier="free").json()
+    key, key_id = onboarded["api_key"]["value"], onboarded["api_key"]["api_key_id"]
+    [plan] = aws(stack, "apigateway", "get-usage-plans", "--key-id", key_id)["items"]
+    today = stack.send("GET", stack.local("clock")).json()["now"][:10]
 
-# What curl is answered is written to standard error, beside whatever the README does with its output.
-RECORDING = """
-set -euo pipefail
-curl() { command curl -w '%{stderr}answered %{http_code}\\n' "$@"; }
-"""
+    def usage():
+        dates = ["--start-date", today, "--end-date", today]
+        return aws(stack, "apigateway", "get-usage", "--usage-plan-id", plan["id"], "--key-id", key_id, *dates)["items"]
 
-
-def section(heading):
-    """The shell blocks of a section of README.md, and the statuses that it says curl is answered with."""
-    text = (ROOT / "README.md").read_text()
-    found = re.search(rf"^## {heading}\n(.*?)(?=^## |\Z)", text, re.M | re.S)
-    assert found, f"README.md has no section {heading!r}"
-    blocks = re.findall(r"^```sh\n(.*?)^```", found[1], re.M | re.S)
-    said = re.findall(r"^Answered with (.*)\.$", found[1], re.M)
-    return blocks, re.findall(r"\b\d{3}\b", " ".join(said))
-
-
-@pytest.fixture
-def checkout(stack, tmp_path):
-    """A folder in which the state file and the events lie where README.md finds them."""
-    (tmp_path / ".local").mkdir()
-    shutil.copy(stack.path, tmp_path / ".local" / "stack.json")
-    (tmp_path / "events").symlink_to(ROOT / "events")
-    return tmp_path
+    assert usage() == {key_id: [[0, 10000]]}
+    assert [stack.api("GET", "/tenant", key).status for _ in range(3)] == [200] * 3
+    assert usage() == {key_id: [[3, 9997]]}
+    patch = ["--patch-operations", "op=replace,path=/remaining,value=2"]
+    given = aws(stack, "apigateway", "update-usage", "--usage-plan-id", plan["id"], "--key-id", key_id, *patch)
+    assert given["items"] == {key_id: [[3, 2]]}
+    answers = [stack.api("GET", "/tenant", key) for _ in range(3)]
+    assert [answer.status for answer in answers] == [200, 200, 429]
+    assert answers[-1].json()["type"] == "urn:tenantry:problem:quota-exceeded"
+    assert usage() == {key_id: [[5, 0]]}
 
 
-@pytest.mark.parametrize("heading", ["Call the API", "Onboard a tenant", "Run one function by hand"])
-def test_the_commands_of_the_readme_answer_as_it_says(checkout, heading):
-    blocks, statuses = section(heading)
-    # The first block of "Call the API" finds the stack; the other sections build on it.
-    first = [] if heading == "Call the API" else section("Call the API")[0][:1]
-    environment = {"PATH": os.environ["PATH"], "HOME": str(checkout), "LC_ALL": "C.UTF-8"}
-    done = subprocess.run(
-        ["bash", "-c", RECORDING + "".join(first + blocks)],
-        cwd=checkout,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    output = done.stdout + done.stderr
-    assert done.returncode == 0, output
-    assert re.findall(r"^answered (\d{3})$", done.stderr, re.M) == statuses, output
-    assert statuses or '"statusCode":200' in done.stdout, output
+def test_the_aws_cli_finds_the_apis_and_their_stages(stack):
+    apis = aws(stack, "apigateway", "get-rest-apis")["items"]
+    assert len(apis) == 2
+    for api in apis:
+        [stage] = aws(stack, "apigateway", "get-stages", "--rest-api-id", api["id"])["item"]
+        assert stage["stageName"] == "v1"
