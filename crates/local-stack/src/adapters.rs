@@ -12,7 +12,10 @@ use local_runtime::InvokeError;
 
 use crate::gate::{Gate, Pass};
 use crate::lambda::Lambda;
-use crate::output::{Notice, Notices};
+use crate::output::{ManagementCall, Notice, Notices};
+
+/// Characters of the shortest value that a key can have.
+const MIN_VALUE: usize = 20;
 
 /// Lambda for API Gateway.
 pub(crate) struct Functions(pub(crate) Arc<Lambda>, pub(crate) Gate, pub(crate) Notices);
@@ -90,16 +93,40 @@ impl Authorizer for Signatures {
     }
 }
 
-/// API Gateway's management calls behind the AWS address.
-pub(crate) struct ApiGatewayCalls(pub(crate) Arc<Management>, pub(crate) Gate);
+/// API Gateway's management calls behind the AWS address. Those by which
+/// somebody changes something by hand, and refused ones, are shown.
+pub(crate) struct ApiGatewayCalls(pub(crate) Arc<Management>, pub(crate) Gate, pub(crate) Notices);
 
 impl Service for ApiGatewayCalls {
-    fn call(&self, request: Request, _: Arc<Principal>) -> BoxFuture<'_, Response> {
+    fn call(&self, request: Request, caller: Arc<Principal>) -> BoxFuture<'_, Response> {
         Box::pin(async move {
             let _open = self.1.data().await;
-            self.0.handle(request).await
+            let (method, path) = (request.method.clone(), shown(request.uri.path()));
+            let response = self.0.handle(request).await;
+            // What a function changes is told by its own request's line.
+            let by_hand = caller.kind == PrincipalKind::Admin && method != http::Method::GET;
+            if by_hand || !response.status().is_success() {
+                self.2.send(Notice::Management(ManagementCall {
+                    principal: caller.arn.clone(),
+                    method: method.to_string(),
+                    path,
+                    status: response.status().as_u16(),
+                    error: response
+                        .headers()
+                        .get("x-amzn-errortype")
+                        .and_then(|value| value.to_str().ok())
+                        .map(str::to_owned),
+                }));
+            }
+            response
         })
     }
+}
+
+/// A path as it may be shown. Ids are short; what is as long as a key's value may be one that was taken for an id.
+fn shown(path: &str) -> String {
+    let shown = |segment| if str::len(segment) < MIN_VALUE { segment } else { "…" };
+    path.split('/').map(shown).collect::<Vec<_>>().join("/")
 }
 
 /// DynamoDB behind the AWS address.
@@ -192,5 +219,19 @@ impl LambdaCalls {
                 error(503, "ServiceException", &reason.to_string())
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_be_a_keys_value_is_not_shown() {
+        assert_eq!(
+            shown("/usageplans/ey9vk6/keys/k3dnxw3c8n/usage"),
+            "/usageplans/ey9vk6/keys/k3dnxw3c8n/usage"
+        );
+        assert_eq!(shown("/apikeys/tntAcmeKeyValue012345"), "/apikeys/…");
     }
 }

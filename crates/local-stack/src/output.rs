@@ -43,10 +43,24 @@ pub(crate) enum Notice {
     Request(Box<RequestRecord>),
     /// A function wrote a line.
     Function(OutputLine),
+    /// A management call of API Gateway was answered.
+    Management(ManagementCall),
     /// The stack has done something by itself.
     Info(String),
     /// Something is wrong, and the stack goes on.
     Warning(String),
+}
+
+/// Who has called API Gateway's management, and what came of it. Its path names ids, never a key's value.
+#[derive(Debug)]
+pub(crate) struct ManagementCall {
+    /// The caller's ARN.
+    pub(crate) principal: String,
+    pub(crate) method: String,
+    pub(crate) path: String,
+    pub(crate) status: u16,
+    /// The error's code, where it was refused.
+    pub(crate) error: Option<String>,
 }
 
 /// Takes notices from anywhere and never blocks.
@@ -105,6 +119,7 @@ fn pretty(notice: &Notice) -> Option<String> {
     match notice {
         Notice::Request(record) => Some(request_line(record)),
         Notice::Function(output) => function_line(output),
+        Notice::Management(call) => Some(management_line(call)),
         Notice::Info(said) => Some(format!("{CYAN}{said}{CYAN:#}")),
         Notice::Warning(said) => Some(format!("{YELLOW}{said}{YELLOW:#}")),
     }
@@ -114,11 +129,7 @@ fn request_line(record: &RequestRecord) -> String {
     let at = OffsetDateTime::from(record.at);
     let (hour, minute, second) = at.to_hms();
     let caller = record.key_name.as_deref().map_or("-", tenant_of);
-    let colour = match record.status {
-        500.. => RED,
-        400.. => YELLOW,
-        _ => GREEN,
-    };
+    let colour = colour_of(record.status);
     let route = record.resource.as_deref().unwrap_or(&record.path);
     let milliseconds = record.duration.as_secs_f64() * 1e3;
     let warmth = match record.cold {
@@ -139,6 +150,22 @@ fn request_line(record: &RequestRecord) -> String {
         method = record.method,
         status = record.status,
     )
+}
+
+fn management_line(call: &ManagementCall) -> String {
+    let ManagementCall { principal, method, path, status, error } = call;
+    let caller = principal.rsplit('/').next().unwrap_or(principal);
+    let error = error.as_deref().map(|error| format!("  {DIM}{error}{DIM:#}")).unwrap_or_default();
+    let colour = colour_of(*status);
+    format!("          {DIM}{caller}: API Gateway: {method} {path}{DIM:#} {colour}{status}{colour:#}{error}")
+}
+
+fn colour_of(status: u16) -> Style {
+    match status {
+        500.. => RED,
+        400.. => YELLOW,
+        _ => GREEN,
+    }
 }
 
 /// When the limit that refused a request has room again, and how its other limits stand.
@@ -240,6 +267,14 @@ fn machine(notice: &Notice) -> Value {
             "type": "function",
             "function": output.function,
             "line": serde_json::from_str::<Value>(&output.line).unwrap_or_else(|_| json!(output.line)),
+        }),
+        Notice::Management(call) => json!({
+            "type": "management",
+            "principal": call.principal,
+            "method": call.method,
+            "path": call.path,
+            "status": call.status,
+            "error": call.error,
         }),
         Notice::Info(said) => json!({"type": "info", "message": said}),
         Notice::Warning(said) => json!({"type": "warning", "message": said}),

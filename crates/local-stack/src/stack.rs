@@ -362,7 +362,7 @@ fn serve_front(
     let gate = || shared.gate.clone();
     let services = Services {
         dynamodb: Arc::new(DynamoCalls(Arc::clone(&shared.dynamo), gate())),
-        api_gateway: Arc::new(ApiGatewayCalls(Arc::new(management), gate())),
+        api_gateway: Arc::new(ApiGatewayCalls(Arc::new(management), gate(), shared.notices.clone())),
         lambda: Arc::new(LambdaCalls(Arc::clone(&shared.lambda), gate())),
     };
     let front = Arc::new(Front::new(Arc::clone(verifier), Arc::new(AllowVerified), services));
