@@ -100,9 +100,17 @@ pub(crate) struct ApiGatewayCalls(pub(crate) Arc<Management>, pub(crate) Gate, p
 impl Service for ApiGatewayCalls {
     fn call(&self, request: Request, caller: Arc<Principal>) -> BoxFuture<'_, Response> {
         Box::pin(async move {
-            let _open = self.1.data().await;
+            let pass = self.1.data().await;
             let (method, path) = (request.method.clone(), shown(request.uri.path()));
-            let response = self.0.handle(request).await;
+            let management = Arc::clone(&self.0);
+            // A call is carried out also when its client has left, and has passed the gate until then.
+            let call = tokio::spawn(async move {
+                let _pass = pass;
+                management.handle(request).await
+            });
+            let response = call.await.unwrap_or_else(|_| {
+                rest_json_error(StatusCode::INTERNAL_SERVER_ERROR, "InternalFailure", "Internal server error")
+            });
             // What a function changes is told by its own request's line.
             let by_hand = caller.kind == PrincipalKind::Admin && method != http::Method::GET;
             if by_hand || !response.status().is_success() {

@@ -3,17 +3,18 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use http::uri::Authority;
 use http::{HeaderValue, Method, StatusCode, header};
-use local_gateway::{Observer, RequestRecord, Standing};
+use local_gateway::{ApiKey, MAX_KEYS, Observer, RequestRecord, Standing};
 use local_http::{Body, Request, Response};
 use percent_encoding::percent_decode_str;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use time::OffsetDateTime;
 
 use crate::output::{Notices, standing_json};
 use crate::shared::Shared;
@@ -152,15 +153,15 @@ impl LocalApi {
         let value = value.ok_or_else(|| Failure::bad_request("the query must name a key: ?api_key_id=…"))?;
         let key_id = percent_decode_str(value).decode_utf8_lossy();
         let (shared, live, now) = (&self.shared, self.shared.live.current(), self.shared.clock.now());
-        if shared.keys.get(&key_id).is_none() {
-            return Err(Failure(StatusCode::NOT_FOUND, "there is no key with this id".to_owned()));
-        }
+        let key = shared.keys.get(&key_id);
+        let key =
+            key.ok_or_else(|| Failure(StatusCode::NOT_FOUND, "there is no key with this id".to_owned()))?;
         let standings = shared.keys.standings(&key_id, &live.plans, &live.apis, shared.rules, now);
         let body = json!({
             "api_key_id": key_id,
             "now": rfc3339(now),
             "limits": standings.iter().map(standing_json).collect::<Vec<_>>(),
-            "last_refusal": self.refusals.last(&key_id),
+            "last_refusal": self.refusals.last(&key),
         });
         Ok((StatusCode::OK, body))
     }
@@ -213,8 +214,8 @@ impl LocalApi {
 
 /// What a key was last refused by.
 pub(crate) struct Refusals {
-    /// By key id: only keys that are known are measured, so there are at most as many.
-    last: Mutex<BTreeMap<String, Value>>,
+    /// By key id, with the time of the refusal.
+    last: Mutex<BTreeMap<String, (SystemTime, Value)>>,
     notices: Notices,
 }
 
@@ -224,8 +225,11 @@ impl Refusals {
         Self { last: Mutex::default(), notices }
     }
 
-    fn last(&self, key_id: &str) -> Option<Value> {
-        self.last.lock().unwrap_or_else(PoisonError::into_inner).get(key_id).cloned()
+    /// The last refusal of a key since it was made: an earlier one was that of another key under the same id.
+    fn last(&self, key: &ApiKey) -> Option<Value> {
+        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let (at, refusal) = last.get(&key.id)?;
+        (OffsetDateTime::from(*at).unix_timestamp() >= key.created).then(|| refusal.clone())
     }
 
     fn forget(&self) {
@@ -242,7 +246,12 @@ impl Observer for Refusals {
                 "path": record.path,
                 "limit": standing_json(standing),
             });
-            self.last.lock().unwrap_or_else(PoisonError::into_inner).insert(key_id.clone(), refusal);
+            let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+            if last.len() >= MAX_KEYS && !last.contains_key(key_id) {
+                // Keys that are gone may be among them.
+                last.clear();
+            }
+            last.insert(key_id.clone(), (record.at, refusal));
         }
         self.notices.observe(record);
     }

@@ -10,7 +10,7 @@ use anstyle::{AnsiColor, Style};
 use local_gateway::{Bound, Limit, Observer, RequestRecord, Standing};
 use local_runtime::OutputLine;
 use serde_json::{Value, json};
-use stack_template::{Period, Quota, Throttle};
+use stack_template::{Quota, Throttle};
 use time::OffsetDateTime;
 
 use crate::local_api::refused_by;
@@ -212,11 +212,7 @@ pub(crate) fn standing_json(standing: &Standing) -> Value {
         }
         Bound::Quota(Quota { limit, period, .. }) => {
             object["quota"] = json!(limit);
-            object["period"] = json!(match period {
-                Period::Day => "DAY",
-                Period::Week => "WEEK",
-                Period::Month => "MONTH",
-            });
+            object["period"] = json!(period.as_str());
         }
     }
     object

@@ -94,7 +94,12 @@ impl Snapshots {
             .load(&folder.join("gateway.db"), now, || {
                 // From here on it is finished, be it by the next start.
                 write_private(&marker, name.as_bytes())?;
-                Ok::<_, anyhow::Error>(shared.dynamo.load(&folder.join("dynamodb.db"), tables)?)
+                let loaded = shared.dynamo.load(&folder.join("dynamodb.db"), tables);
+                if loaded.is_err() {
+                    // Nothing has changed, so there is nothing to be finished.
+                    std::fs::remove_file(&marker)?;
+                }
+                Ok::<_, anyhow::Error>(loaded?)
             })
             .with_context(|| format!("the snapshot {name} cannot be loaded"))?;
         shared.clock.set(jumps)?;

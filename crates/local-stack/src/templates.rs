@@ -137,14 +137,13 @@ impl Templates {
             Err(findings) => Err(Refused { at, findings, awaited: Vec::new(), retry: false }),
         };
         let mut status = self.lock();
-        let edited = self.edited(&status.judged, texts);
         status.judged.clone_from(texts);
         match verdict {
             Ok(()) => {
                 status.in_force_since = at;
                 status.refused = None;
                 drop(status);
-                shared.notices.send(Notice::Info(format!("{edited} in force as edited")));
+                shared.notices.send(Notice::Info("the templates are in force as edited".to_owned()));
             }
             Err(refused) => {
                 let is_known =
@@ -157,16 +156,6 @@ impl Templates {
                     shared.notices.send(Notice::Warning(said));
                 }
             }
-        }
-    }
-
-    /// Which of the files differ.
-    fn edited(&self, before: &Texts, after: &Texts) -> String {
-        let (template, plans) = (self.inputs.template.display(), self.inputs.usage_plans.display());
-        match (before, after) {
-            (Ok((one, _)), Ok((other, _))) if one == other => format!("{plans} is"),
-            (Ok((_, one)), Ok((_, other))) if one == other => format!("{template} is"),
-            (Ok(_) | Err(_), Ok(_) | Err(_)) => format!("{template} and {plans} are"),
         }
     }
 

@@ -233,6 +233,18 @@ pub enum Period {
     Month,
 }
 
+impl Period {
+    /// Its name in templates and on the wire.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Day => "DAY",
+            Self::Week => "WEEK",
+            Self::Month => "MONTH",
+        }
+    }
+}
+
 /// Something that the files declare and the local stack has no part in.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Ignored {

@@ -188,8 +188,9 @@ async fn a_new_route_works_within_a_second_of_its_edit() {
     let text = std::fs::read_to_string(workspace().join("infra/template.yaml")).expect("the template");
     std::fs::write(&template, &text).expect("written");
     let stack = Stack::with(|options| options.template.clone_from(&template)).await;
-    let ask = async || stack.as_tenant("globex", "GET", "/whoami", "").await.status;
-    assert_eq!(ask().await, 403);
+    let ask = async |path| stack.as_tenant("globex", "GET", path, "").await.status;
+    // A cold start is no part of the edit's time.
+    assert_eq!((ask("/tenant").await, ask("/whoami").await), (200, 403));
     let route =
         r#"Route: { Type: Api, Properties: { RestApiId: !Ref DataApi, Method: GET, Path: "/tenant" } }"#;
     let further = route.replace("Route:", "Further:").replace("/tenant", "/whoami");
@@ -197,8 +198,9 @@ async fn a_new_route_works_within_a_second_of_its_edit() {
     assert_ne!(changed, text);
     let edit = Instant::now();
     std::fs::write(&template, changed).expect("written");
-    while ask().await != 200 {
+    while ask("/whoami").await != 200 {
         assert!(edit.elapsed() < PATIENCE, "{}", status(&stack).await);
+        tokio::time::sleep(Duration::from_millis(5)).await;
     }
     assert!(edit.elapsed() < Duration::from_secs(1), "{:?}", edit.elapsed());
 }

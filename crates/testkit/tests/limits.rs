@@ -205,6 +205,30 @@ async fn a_function_whose_client_has_left_ends_before_a_reset() {
 }
 
 #[tokio::test]
+async fn a_snapshot_that_cannot_be_loaded_changes_nothing_now_or_at_the_next_start() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let stack = StackProcess::start(folder.path(), &[]).await;
+    assert_eq!(stack.local("POST", "snapshot", r#"{"save": "torn"}"#).await.status, 201);
+    let globex =
+        stack.state.tenants.iter().find(|tenant| tenant.tenant_id == "globex").expect("globex").clone();
+    let record = |stack: &StackProcess, method: &'static str| {
+        let url = format!("{}/records/notes/later", stack.state.api_url);
+        let key = globex.api_key.clone();
+        async move { request(method, &url, &[("x-api-key", &key)], "{}").await.expect("an answer").status }
+    };
+    assert_eq!(record(&stack, "PUT").await, 201);
+    std::fs::write(folder.path().join("data/snapshots/torn/dynamodb.db"), "no database").expect("damaged");
+    let refused = stack.local("POST", "snapshot", r#"{"load": "torn"}"#).await;
+    assert_eq!(refused.status, 500);
+    assert!(refused.json()["detail"].as_str().expect("a detail").contains("torn"), "{refused:?}");
+    assert_eq!(record(&stack, "GET").await, 200);
+    stack.kill().await;
+    let stack = StackProcess::start(folder.path(), &[]).await;
+    assert_eq!(record(&stack, "GET").await, 200);
+    stack.kill().await;
+}
+
+#[tokio::test]
 async fn moves_of_the_clock_that_come_at_once_all_count() {
     let stack = standing_still(|plans| plans).await;
     let moves = (0..20).map(|_| stack.local("POST", "clock", r#"{"advance": "1h"}"#));

@@ -92,11 +92,16 @@ impl KeyStore {
         now: SystemTime,
     ) -> Vec<Standing> {
         let (index, now) = (self.read(), micros(now));
+        let counters = self.counters();
         let of_plan = |plan: &UsagePlan| {
             let attached = attached_day(index.attached(&plan.id, key_id)?);
-            Some(self.counters().standings(Member { plan, key_id, attached }, apis, rules, now))
+            Some(counters.standings(Member { plan, key_id, attached }, apis, now))
         };
-        plans.iter().filter_map(of_plan).flatten().collect()
+        let mut standings: Vec<Standing> = plans.iter().filter_map(of_plan).flatten().collect();
+        if !standings.is_empty() {
+            standings.push(counters.account(rules, now));
+        }
+        standings
     }
 
     /// What a plan's keys used from one day to another, key by key after the position `after`.

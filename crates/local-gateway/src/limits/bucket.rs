@@ -53,7 +53,7 @@ impl Bucket {
         // Time that runs backwards refills nothing.
         let refilled = capacity.rate.saturating_mul(now.saturating_sub(self.at));
         // After the burst was lowered, a bucket lacks at most all that it can hold.
-        capacity.burst - self.debt.saturating_sub(refilled).min(capacity.burst)
+        capacity.burst - self.debt.min(capacity.burst).saturating_sub(refilled)
     }
 
     /// Whether there is a request in the bucket.
@@ -169,6 +169,15 @@ mod tests {
         assert_eq!(let_through(&mut bucket, capacity(0.0, 10), 0, 8), 8);
         assert_eq!(let_through(&mut bucket, capacity(0.0, 3), 0, 5), 0);
         assert_eq!(let_through(&mut bucket, capacity(0.0, 12), 0, 20), 4);
+    }
+
+    #[test]
+    fn after_a_lowered_burst_the_announced_moment_is_the_first_one_at_which_a_request_passes() {
+        let (before, lowered, mut bucket) = (capacity(5.0, 10), capacity(5.0, 3), Bucket::default());
+        assert_eq!(let_through(&mut bucket, before, 0, 8), 8);
+        assert_eq!(bucket.until_one(lowered, 0), Some(SECOND / 5));
+        assert!(!bucket.has_one(lowered, SECOND / 5 - 1) && bucket.has_one(lowered, SECOND / 5));
+        assert_eq!(bucket.until_full(lowered, 0), Some(3 * SECOND / 5));
     }
 
     #[test]

@@ -205,13 +205,7 @@ impl Counters {
     }
 
     /// Every limit of a key in a plan, and how it stands. It counts nothing.
-    pub(crate) fn standings(
-        &self,
-        member: Member<'_>,
-        apis: &[Api],
-        rules: LimitRules,
-        now: u64,
-    ) -> Vec<Standing> {
+    pub(crate) fn standings(&self, member: Member<'_>, apis: &[Api], now: u64) -> Vec<Standing> {
         let Member { plan, key_id, attached } = member;
         let none = Counter::default();
         let counter = self.members.get(&*plan.id).and_then(|keys| keys.get(key_id)).unwrap_or(&none);
@@ -245,8 +239,12 @@ impl Counters {
                 }
             }
         }
-        standings.push(Standing::of_account(rules.account, self.account, now));
         standings
+    }
+
+    /// How the account's limit stands.
+    pub(crate) fn account(&self, rules: LimitRules, now: u64) -> Standing {
+        Standing::of_account(rules.account, self.account, now)
     }
 
     /// What a key has used of a plan.

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use stack_template::{Period, Quota, Route, Throttle, UsagePlan};
+use stack_template::{Quota, Route, Throttle, UsagePlan};
 
 use super::{Bucket, Capacity, Day, Used};
 
@@ -124,7 +124,7 @@ impl Standing {
     }
 }
 
-/// `plan route GET /tenant of tenantry-free (rate 5, burst 10): 0.40 left, the next at 12:00:01.250Z`.
+/// `route GET /tenant of tenantry-free (rate 5, burst 10): 0.40 left`.
 impl fmt::Display for Standing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.limit {
@@ -145,18 +145,10 @@ impl fmt::Display for Standing {
                 write!(f, " (rate {rate}, burst {burst}): {:.2} left", self.left)?;
             }
             Bound::Quota(Quota { limit, period, .. }) => {
-                write!(f, " ({limit} a {}): {:.0} left", period_name(period), self.left)?;
+                write!(f, " ({limit} a {}): {:.0} left", period.as_str().to_lowercase(), self.left)?;
             }
         }
         Ok(())
-    }
-}
-
-fn period_name(period: Period) -> &'static str {
-    match period {
-        Period::Day => "day",
-        Period::Week => "week",
-        Period::Month => "month",
     }
 }
 

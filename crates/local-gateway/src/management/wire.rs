@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
-use stack_template::{Api, Period, Quota, Throttle, UsagePlan};
+use stack_template::{Api, Quota, Throttle, UsagePlan};
 use time::format_description::BorrowedFormatItem;
 use time::macros::format_description;
 
@@ -275,10 +275,5 @@ fn throttle(throttle: Throttle) -> Value {
 }
 
 fn quota(quota: Quota) -> Value {
-    let period = match quota.period {
-        Period::Day => "DAY",
-        Period::Week => "WEEK",
-        Period::Month => "MONTH",
-    };
-    json!({ "limit": quota.limit, "offset": quota.offset, "period": period })
+    json!({ "limit": quota.limit, "offset": quota.offset, "period": quota.period.as_str() })
 }

@@ -98,6 +98,8 @@ fn run(flags: &Flags) -> anyhow::Result<bool> {
 }
 
 async fn report(requests: u32) -> anyhow::Result<Report> {
+    // First, with the machine to itself: where memory cannot be read, nothing else is measured in vain.
+    let memory = memory::measure().await?;
     let folder = tempfile::tempdir()?;
     let stack = Arc::new(unlimited_stack(folder.path()).await?);
     let tenant = stack.tenant(TENANT);
@@ -109,9 +111,6 @@ async fn report(requests: u32) -> anyhow::Result<Report> {
     let running = Arc::clone(&stack);
     let measured = async move { cost::measure(&running, &target, &event, requests).await };
     let gateway = tokio::spawn(measured).await??;
-    // The probe has the machine to itself.
-    drop(stack);
-    let memory = memory::measure().await?;
 
     Ok(Report {
         profile: if cfg!(debug_assertions) { "dev" } else { "release" },

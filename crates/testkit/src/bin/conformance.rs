@@ -1,17 +1,7 @@
 //! Tries the conformance cases and prints what became of each.
 //!
 //! Without flags it starts the local stack of the fixture template in this process. With `--target` the same
-//! cases are aimed at a real API, which whoever has an account makes of the same template:
-//!
-//! ```sh
-//! cargo lambda build --release --arm64 --output-format zip --package testkit --bin fixture
-//! sam deploy --template-file crates/testkit/fixture/template.yaml --stack-name tenantry-fixture \
-//!   --resolve-s3 --capabilities CAPABILITY_IAM
-//! aws cloudformation describe-stacks --stack-name tenantry-fixture --query "Stacks[0].Outputs"
-//! aws cloudformation deploy --template-file crates/testkit/fixture/usage-plans.yaml \
-//!   --stack-name tenantry-fixture-plans --parameter-overrides ApiId=<the output ApiId>
-//! cargo run --package testkit --bin conformance -- --target <the output Url> --region <the region>
-//! ```
+//! cases are aimed at a real API of the same template; CONTRIBUTING.md tells how to make it.
 //!
 //! Credentials are taken from `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and `AWS_SESSION_TOKEN`. They must
 //! allow `apigateway:GET`, `POST`, `PATCH` and `DELETE` on `/apikeys` and `/usageplans`, and `GET` on

@@ -48,16 +48,6 @@ pub type Check = Result<(), String>;
 /// How a case is tried.
 pub type Run = fn(&Target) -> BoxFuture<'_, Check>;
 
-/// The parts of the reference that have cases.
-pub const SECTIONS: &[&str] = &[
-    event::SECTION,
-    response::SECTION,
-    errors::SECTION,
-    throttles::SECTION,
-    limits::SECTION,
-    runtime::SECTION,
-];
-
 /// No case takes longer, not even with the minutes that AWS may take to put a key or a count in force.
 const TIMEOUT: Duration = Duration::from_mins(5);
 
