@@ -1,6 +1,6 @@
 //! What requests look up, in memory. Its size is bounded by the number of keys.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -11,10 +11,8 @@ use super::model::{ApiKey, Page, digest};
 pub(super) struct Index {
     keys: BTreeMap<String, Arc<ApiKey>>,
     ids: HashMap<[u8; 32], String>,
-    /// Key ids by plan id, with the second since 1970 in which the key came into the plan; and plan ids by
-    /// key id.
+    /// Key ids by plan id, with the second since 1970 in which the key came into the plan.
     members: BTreeMap<String, BTreeMap<String, i64>>,
-    plans: HashMap<String, BTreeSet<String>>,
 }
 
 impl Index {
@@ -51,24 +49,16 @@ impl Index {
         if let Some(key) = self.keys.remove(key_id) {
             self.ids.remove(&key.value.digest());
         }
-        for plan_id in self.plans.remove(key_id).unwrap_or_default() {
-            self.forget_member(&plan_id, key_id);
+        for keys in self.members.values_mut() {
+            keys.remove(key_id);
         }
     }
 
     pub(super) fn attach(&mut self, plan_id: String, key_id: String, attached: i64) {
-        self.members.entry(plan_id.clone()).or_default().insert(key_id.clone(), attached);
-        self.plans.entry(key_id).or_default().insert(plan_id);
+        self.members.entry(plan_id).or_default().insert(key_id, attached);
     }
 
     pub(super) fn detach(&mut self, plan_id: &str, key_id: &str) {
-        self.forget_member(plan_id, key_id);
-        if let Some(plans) = self.plans.get_mut(key_id) {
-            plans.remove(plan_id);
-        }
-    }
-
-    fn forget_member(&mut self, plan_id: &str, key_id: &str) {
         if let Some(keys) = self.members.get_mut(plan_id) {
             keys.remove(key_id);
         }
