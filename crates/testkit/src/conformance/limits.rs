@@ -10,12 +10,14 @@ use aws_sdk_apigateway::error::{ProvideErrorMetadata, SdkError};
 use serde_json::json;
 use stack_template::{Inputs, Sources, read_sources};
 
-use super::check::{expect, expect_eq, expect_status, refusal};
+use super::check::{expect, expect_eq, expect_status, failed, refusal};
 use super::{Case, Check, Run, Tag, Target};
 use crate::Stack;
 
 pub(super) const SECTION: &str = "Limits to design for";
 
+/// Plans that a key can be in.
+const MAX_PLANS: usize = 10;
 /// Method limits that a plan takes for a stage.
 const MAX_ROWS: usize = 20;
 /// Management calls after which there must have been a refusal.
@@ -39,6 +41,8 @@ pub(super) fn cases() -> Vec<Case> {
             Box::pin(account(t))
         })
         .local("AWS tells an account's limit elsewhere, and may have raised it"),
+        case(Tag::Documented, "A key can be in ten plans and no more", |_| Box::pin(plans_of_a_key()))
+            .local("eleven plans would have to be deployed for it"),
         case(
             Tag::Documented,
             "Management calls are taken 10 a second, 40 at once, CreateApiKey and DeleteApiKey 5 a second",
@@ -141,6 +145,32 @@ async fn account(target: &Target) -> Check {
         limits.iter().find(|limit| limit["limit"] == "account").ok_or("there is no account's limit")?;
     expect_eq("its rate", &account["rate"].as_f64(), &Some(10_000.0))?;
     expect_eq("its burst", &account["burst"], &json!(5_000))
+}
+
+/// On a stack of its own, whose plans open no stage.
+async fn plans_of_a_key() -> Check {
+    let plans = (0..=MAX_PLANS).fold("Resources:\n".to_owned(), |mut plans, plan| {
+        let properties = format!("{{ UsagePlanName: plan-{plan} }}");
+        // Writing to a text cannot fail.
+        let _ =
+            writeln!(plans, "  P{plan}: {{ Type: AWS::ApiGateway::UsagePlan, Properties: {properties} }}");
+        plans
+    });
+    let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
+    let file = folder.path().join("usage-plans.yaml");
+    std::fs::write(&file, plans).map_err(|error| error.to_string())?;
+    let stack = Stack::fixture_with(|options| options.usage_plans = file).await;
+    let client = stack.api_gateway();
+    let key = client.create_api_key().send().await.map_err(|error| failed("CreateApiKey", &error))?;
+    let plans = client.get_usage_plans().send().await.map_err(|error| failed("GetUsagePlans", &error))?;
+    expect_eq("the plans that there are", &plans.items().len(), &(MAX_PLANS + 1))?;
+    let mut joined = 0;
+    for plan in plans.items() {
+        let put = client.create_usage_plan_key().usage_plan_id(plan.id().unwrap_or_default());
+        let put = put.key_id(key.id().unwrap_or_default()).key_type("API_KEY");
+        joined += usize::from(put.send().await.is_ok());
+    }
+    expect_eq("the plans that took the key", &joined, &MAX_PLANS)
 }
 
 /// On a stack of its own, whose clock stands still unless it is moved. That as many keys can be made or

@@ -10,7 +10,7 @@
 //!
 //! Some rules of the reference cannot be tried from outside, or not in a reasonable time, and have no case:
 //!
-//! - 10,000 keys in an account, and 10 plans for a key: `local-gateway/src/keys/store_tests.rs`.
+//! - 10,000 keys in an account: `local-gateway/src/keys/store_tests.rs`.
 //! - The account's throttle refuses: `local-gateway/src/limits/limits_tests.rs`. A case asks how it is told.
 //! - A plan's method limit replaces the plan's own, as the switch says: the same file. Cases run without it.
 //! - 29 s for an integration: a case tries a route with 300 ms, and `stack-template` reads at most 29 s.
