@@ -64,12 +64,20 @@ name! {
     /// A record's id within its collection: `[A-Za-z0-9._~-]{1,128}`, but not `.` or `..`.
     ///
     /// These are the unreserved characters of a URI (RFC 3986), so that an id has one spelling in a path.
-    RecordId, "a record id", "[A-Za-z0-9._~-]{1,128} and not be . or ..", |text| {
-        (1..=128).contains(&text.len())
-            && text != "."
-            && text != ".."
-            && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'~' | b'-'))
-    }
+    RecordId, "a record id", "[A-Za-z0-9._~-]{1,128} and not be . or ..", is_path_segment
+}
+
+name! {
+    /// A checkpoint's name among those of its key, by the grammar of [`RecordId`].
+    CheckpointName, "a checkpoint name", "[A-Za-z0-9._~-]{1,128} and not be . or ..", is_path_segment
+}
+
+/// Whether the text stands for itself as one segment of a path.
+fn is_path_segment(text: &str) -> bool {
+    (1..=128).contains(&text.len())
+        && text != "."
+        && text != ".."
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'~' | b'-'))
 }
 
 #[cfg(test)]
@@ -84,6 +92,7 @@ mod tests {
         }
         for bad in ["", ".", "..", "a#b", "a/b", "a%2Fb", "a b", "ä", &"a".repeat(129)] {
             assert!(bad.parse::<RecordId>().is_err(), "{bad:?}");
+            assert!(bad.parse::<CheckpointName>().is_err(), "{bad:?}");
         }
     }
 
@@ -92,7 +101,8 @@ mod tests {
         fn parse_and_display_agree(collection in "[a-z][a-z0-9_-]{0,62}", id in "[A-Za-z0-9._~-]{1,128}") {
             prop_assert_eq!(collection.parse::<Collection>().unwrap().to_string(), collection);
             prop_assume!(id != "." && id != "..");
-            prop_assert_eq!(id.parse::<RecordId>().unwrap().to_string(), id);
+            prop_assert_eq!(id.parse::<RecordId>().unwrap().to_string(), id.clone());
+            prop_assert_eq!(id.parse::<CheckpointName>().unwrap().to_string(), id);
         }
 
         #[test]
@@ -101,6 +111,9 @@ mod tests {
                 prop_assert!(!name.as_str().contains(['#', '/']));
             }
             if let Ok(name) = text.parse::<RecordId>() {
+                prop_assert!(!name.as_str().contains(['#', '/']));
+            }
+            if let Ok(name) = text.parse::<CheckpointName>() {
                 prop_assert!(!name.as_str().contains(['#', '/']));
             }
         }

@@ -2,13 +2,20 @@
 //!
 //! **Invariant:** this crate does no I/O, reads no clock and knows no AWS service.
 
+mod checkpoint;
+mod credentials;
 mod grammar;
 mod json;
 mod problem;
 mod record;
 mod tenant;
 
-pub use grammar::{Collection, GrammarError, RecordId};
+pub use checkpoint::Checkpoint;
+pub use credentials::{
+    AccessLevel, CredentialsLifetime, CredentialsRequest, TemporaryCredentials, TenantCredentials,
+    TenantTables,
+};
+pub use grammar::{CheckpointName, Collection, GrammarError, RecordId};
 pub use json::{Json, JsonError, Number};
 pub use problem::{CATALOGUE, FieldError, Kind, MEDIA_TYPE, Problem, ProblemDocument};
 pub use record::{Page, Record};

@@ -151,6 +151,12 @@ impl Problem {
         Self::new(Kind::PreconditionFailed, "The resource is not in the state that the request requires.")
     }
 
+    /// 413 for a body that is longer than the endpoint takes, both in bytes.
+    #[must_use]
+    pub fn body_too_large(bytes: usize, most: usize) -> Self {
+        Self::new(Kind::PayloadTooLarge, format!("The body has {bytes} bytes; at most {most} are possible."))
+    }
+
     /// 500 with a cause for the log.
     #[must_use]
     pub fn internal(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {

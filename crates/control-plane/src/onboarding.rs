@@ -49,7 +49,7 @@ impl Bound<Operator> for Onboarding {
         }))
     }
 
-    fn bind(opened: &Arc<Opened>, _: &Arc<Operator>) -> Self {
+    fn bind(opened: &Arc<Opened>, _: &Arc<Operator>, _: OffsetDateTime) -> Self {
         Self(Arc::clone(opened))
     }
 }

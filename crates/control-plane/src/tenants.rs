@@ -38,7 +38,7 @@ impl Bound<Operator> for Tenants {
         }))
     }
 
-    fn bind(opened: &Arc<Opened>, _: &Arc<Operator>) -> Self {
+    fn bind(opened: &Arc<Opened>, _: &Arc<Operator>, _: OffsetDateTime) -> Self {
         Self(Arc::clone(opened))
     }
 }

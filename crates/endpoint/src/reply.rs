@@ -1,5 +1,7 @@
 //! What a handler answers.
 
+use std::fmt;
+
 use aws_lambda_events::apigw::ApiGatewayProxyResponse;
 use aws_lambda_events::encodings::Body;
 use aws_lambda_events::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderName, LOCATION, RETRY_AFTER};
@@ -8,11 +10,17 @@ use contract::Problem;
 use serde::Serialize;
 
 /// An answer on its way to API Gateway.
-#[derive(Debug)]
 pub struct Reply {
     status: u16,
     headers: HeaderMap,
     body: Option<String>,
+}
+
+impl fmt::Debug for Reply {
+    /// The body stays out of logs: it may hold a secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reply").field("status", &self.status).finish_non_exhaustive()
+    }
 }
 
 impl Reply {
@@ -56,6 +64,13 @@ impl Reply {
     #[must_use]
     pub fn with_location(self, path: &str) -> Self {
         self.with_header(LOCATION, path)
+    }
+
+    /// Forbids every cache to keep the answer, which holds a secret (RFC 9111, section 5.2.2.5).
+    #[must_use]
+    pub fn with_no_store(mut self) -> Self {
+        self.headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        self
     }
 
     fn with_header(mut self, name: HeaderName, value: &str) -> Self {

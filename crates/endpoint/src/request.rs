@@ -164,15 +164,24 @@ impl Request {
     /// # Errors
     /// 400 for what is not JSON, 422 with a pointer for what is no object or would not come back as sent.
     pub fn object(&self) -> Result<Json, Problem> {
-        let text = self.body()?;
-        match Json::parse(&text) {
-            Ok(object @ Json::Object(_)) => Ok(object),
-            Ok(Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) | Json::Array(_)) => {
+        match exact(&self.body()?)? {
+            object @ Json::Object(_) => Ok(object),
+            Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) | Json::Array(_) => {
                 Err(Problem::invalid_body("", "must be an object"))
             }
-            Err(JsonError::Unkeepable { pointer, detail }) => Err(Problem::invalid_body(pointer, detail)),
-            Err(JsonError::Syntax(detail)) => Err(not_json(&detail)),
         }
+    }
+
+    /// The body as any JSON value with exact numbers, of at most so many bytes.
+    ///
+    /// # Errors
+    /// 413 for more bytes, 400 for what is not JSON, 422 with a pointer for what would not come back as sent.
+    pub fn value(&self, max_bytes: usize) -> Result<Json, Problem> {
+        let text = self.body()?;
+        if text.len() > max_bytes {
+            return Err(Problem::body_too_large(text.len(), max_bytes));
+        }
+        exact(&text)
     }
 
     fn body(&self) -> Result<Cow<'_, str>, Problem> {
@@ -184,6 +193,13 @@ impl Request {
         let bytes = STANDARD.decode(body).map_err(|_| not_utf8())?;
         String::from_utf8(bytes).map(Cow::Owned).map_err(|_| not_utf8())
     }
+}
+
+fn exact(text: &str) -> Result<Json, Problem> {
+    Json::parse(text).map_err(|error| match error {
+        JsonError::Unkeepable { pointer, detail } => Problem::invalid_body(pointer, detail),
+        JsonError::Syntax(detail) => not_json(&detail),
+    })
 }
 
 fn not_json(detail: &str) -> Problem {
@@ -249,6 +265,23 @@ pub(crate) mod tests {
         }
         let binary = json!({"body": "//8=", "isBase64Encoded": true});
         assert_eq!(problem(request(binary).object())["status"], 400);
+    }
+
+    #[test]
+    fn a_value_is_any_json_within_its_bytes() {
+        for body in [r#""1234""#, "[1,22]", "123456", "null  ", "{}", "true"] {
+            let request = request(json!({"body": body}));
+            assert_eq!(request.value(6).unwrap(), Json::parse(body).unwrap(), "{body}");
+        }
+        for (body, status) in [("", 400), ("[1,", 400), (r#"{"":1}"#, 422), ("1e999", 422), ("1234567", 413)]
+        {
+            assert_eq!(problem(request(json!({"body": body})).value(6))["status"], status, "{body}");
+        }
+        // The bytes are those that were sent, not their base64, and characters are not bytes.
+        let binary = |body: &str| request(json!({"body": body, "isBase64Encoded": true})).value(6);
+        assert_eq!(binary("MTIzNDU2").unwrap(), Json::parse("123456").unwrap());
+        assert_eq!(problem(binary("MTIzNDU2Nw=="))["status"], 413);
+        assert_eq!(problem(request(json!({"body": "\"äää\""})).value(6))["status"], 413);
     }
 
     #[test]

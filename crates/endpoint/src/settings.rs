@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tenant_context::{AwsSettings, Secret, Table};
+use tenant_context::{AwsSettings, IsolationMode, Role, Secret, Table};
 
 /// What a function's environment says.
 #[derive(Debug, Clone)]
@@ -63,6 +63,20 @@ impl Settings {
                 return Err(SettingsError::Invalid { variable: "TLS_ROOTS", form: "aws or system" });
             }
         };
+        let isolation = match optional("ISOLATION_MODE").as_deref() {
+            None | Some("application") => IsolationMode::Application,
+            Some("session") => IsolationMode::Session,
+            Some(_) => {
+                return Err(SettingsError::Invalid {
+                    variable: "ISOLATION_MODE",
+                    form: "application or session",
+                });
+            }
+        };
+        let account_id = optional("ACCOUNT_ID");
+        if account_id.as_deref().is_some_and(|id| id.len() != 12 || !id.bytes().all(|b| b.is_ascii_digit())) {
+            return Err(SettingsError::Invalid { variable: "ACCOUNT_ID", form: "twelve digits" });
+        }
         Ok(Self {
             function: required("AWS_LAMBDA_FUNCTION_NAME")?,
             aws: AwsSettings {
@@ -76,6 +90,13 @@ impl Settings {
                 tables: Table::ALL
                     .iter()
                     .filter_map(|table| Some((*table, optional(table.variable())?)))
+                    .collect(),
+                files_bucket: optional("FILES_BUCKET"),
+                account_id,
+                isolation,
+                roles: Role::ALL
+                    .iter()
+                    .filter_map(|role| Some((*role, optional(role.variable())?)))
                     .collect(),
             },
         })
@@ -110,6 +131,26 @@ mod tests {
             assert!(read(&[("TENANT_CONTEXT_TTL", ttl)]).is_err(), "{ttl}");
         }
         assert!(read(&[("TLS_ROOTS", "none")]).is_err());
+        for account in ["12345678901", "1234567890123", "12345678901x", "１23456789012"] {
+            assert!(read(&[("ACCOUNT_ID", account)]).is_err(), "{account}");
+        }
+    }
+
+    #[test]
+    fn no_misspelt_mode_weakens_the_isolation() {
+        let mode = |text| read(&[("ISOLATION_MODE", text)]).map(|settings| settings.aws.isolation);
+        assert_eq!(mode(""), Ok(IsolationMode::Application));
+        assert_eq!(mode("application"), Ok(IsolationMode::Application));
+        assert_eq!(mode("session"), Ok(IsolationMode::Session));
+        for text in ["Session", "session ", "on", "true"] {
+            assert!(mode(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn an_empty_variable_is_as_good_as_none() {
+        let settings = read(&[("TENANT_FUNCTION_ROLE_ARN", ""), ("TENANT_ACCESS_ROLE_ARN", "arn")]).unwrap();
+        assert_eq!(settings.aws.roles, [(Role::TenantAccess, "arn".to_owned())]);
     }
 
     #[test]

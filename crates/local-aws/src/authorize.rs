@@ -3,7 +3,9 @@
 use http::Method;
 use local_http::Request;
 
+use crate::iam::lambda_function;
 use crate::principals::Principal;
+use crate::sts;
 
 /// Decides on every verified request before a service sees it.
 pub trait Authorize: Send + Sync {
@@ -28,26 +30,17 @@ pub struct Denied {
     pub message: String,
 }
 
-/// Allows every verified principal every action.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct AllowVerified;
-
-impl Authorize for AllowVerified {
-    fn authorize(&self, _: &Principal, _: &str, _: &str, _: &Request) -> Result<(), Denied> {
-        Ok(())
-    }
-}
-
 /// The services that the front hands requests to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ServiceName {
     DynamoDb,
     ApiGateway,
     Lambda,
+    Sts,
 }
 
 impl ServiceName {
-    pub(crate) const ALL: [Self; 3] = [Self::DynamoDb, Self::ApiGateway, Self::Lambda];
+    pub(crate) const ALL: [Self; 4] = [Self::DynamoDb, Self::ApiGateway, Self::Lambda, Self::Sts];
 
     /// The name in a credential scope and before an action's colon.
     pub(crate) fn as_str(self) -> &'static str {
@@ -55,6 +48,7 @@ impl ServiceName {
             Self::DynamoDb => "dynamodb",
             Self::ApiGateway => "apigateway",
             Self::Lambda => "lambda",
+            Self::Sts => "sts",
         }
     }
 
@@ -77,10 +71,10 @@ impl ServiceName {
                 known.contains(&request.method).then(|| format!("apigateway:{}", request.method))
             }
             Self::Lambda => {
-                let name = path.strip_prefix("/2015-03-31/functions/")?.strip_suffix("/invocations")?;
-                let is_invoke = request.method == Method::POST && !name.is_empty() && !name.contains('/');
+                let is_invoke = request.method == Method::POST && lambda_function(path).is_some();
                 is_invoke.then(|| "lambda:InvokeFunction".to_owned())
             }
+            Self::Sts => sts::action(request).map(|operation| format!("sts:{operation}")),
         }
     }
 }

@@ -1,9 +1,10 @@
-//! What can go wrong while the addresses are set up. Clients' requests have answers, not errors.
+//! What can go wrong while the addresses are set up and credentials are made. Clients' requests have answers,
+//! not errors.
 
 use std::io;
 use std::path::PathBuf;
 
-/// Why the AWS addresses cannot be had.
+/// Why the AWS addresses or credentials for them cannot be had.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The operating system gives no random numbers.
@@ -21,6 +22,18 @@ pub enum Error {
     /// There are as many principals as the register holds.
     #[error("there are {max} principals already", max = crate::MAX_PRINCIPALS)]
     TooManyPrincipals,
+    /// A text that is no session key.
+    #[error("a session key is 32 bytes in base 64")]
+    InvalidSessionKey,
+    /// The register was made without sessions.
+    #[error("no sessions are issued here")]
+    NoSessions,
+    /// No token holds the session.
+    #[error("the session's tags and policy are too large for a token")]
+    SessionTooLarge,
+    /// The session could not be opened again.
+    #[error("the session's role or policy cannot be read")]
+    InvalidSession,
     /// The database's file cannot be used.
     #[error("the database {} cannot be opened", path.display())]
     Open {

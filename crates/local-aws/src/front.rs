@@ -28,6 +28,8 @@ pub struct Services {
     pub api_gateway: Arc<dyn Service>,
     /// `lambda`: Invoke.
     pub lambda: Arc<dyn Service>,
+    /// `sts`: [`Sts`](crate::Sts).
+    pub sts: Arc<dyn Service>,
 }
 
 /// Verifies, authorizes and dispatches the requests of one address.
@@ -85,6 +87,7 @@ impl Front {
             ServiceName::DynamoDb => services.dynamodb.as_ref(),
             ServiceName::ApiGateway => services.api_gateway.as_ref(),
             ServiceName::Lambda => services.lambda.as_ref(),
+            ServiceName::Sts => services.sts.as_ref(),
         }
     }
 }

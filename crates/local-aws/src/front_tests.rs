@@ -9,7 +9,7 @@ use stack_template::Table;
 
 use super::*;
 use crate::testing::{self, Signer, now, request};
-use crate::{AllowVerified, Dynamo, Principals};
+use crate::{Dynamo, Principals};
 
 /// A service that counts its calls and answers with its caller's ARN.
 #[derive(Default)]
@@ -19,6 +19,15 @@ impl Service for Counted {
     fn call(&self, _: Request, caller: Arc<Principal>) -> BoxFuture<'_, Response> {
         self.0.fetch_add(1, Ordering::Relaxed);
         Box::pin(ready(Response::new(Bytes::from(caller.arn.clone()))))
+    }
+}
+
+/// Allows every verified principal every action.
+struct AllowVerified;
+
+impl Authorize for AllowVerified {
+    fn authorize(&self, _: &Principal, _: &str, _: &str, _: &Request) -> Result<(), Denied> {
+        Ok(())
     }
 }
 
@@ -67,6 +76,7 @@ impl Stack {
             dynamodb: Arc::clone(&dynamo) as _,
             api_gateway: Arc::clone(&api_gateway) as _,
             lambda: Arc::clone(&lambda) as _,
+            sts: Arc::new(Counted::default()),
         };
         let front = Front::new(verifier, authorize, services);
         Self { principals, admin, dynamo, api_gateway, lambda, front }
@@ -221,12 +231,12 @@ async fn a_request_reaches_the_service_of_its_signature_and_no_other() {
 async fn a_service_that_is_not_served_is_said_in_its_own_protocol() {
     let stack = Stack::start();
     let form = [("content-type", "application/x-www-form-urlencoded")];
-    let identity = request("POST", "/", &form, "Action=GetCallerIdentity&Version=2011-06-15");
-    let answer = stack.front.handle(Signer::of(&stack.admin, "sts").sign(identity)).await;
+    let queues = request("POST", "/", &form, "Action=ListQueues&Version=2012-11-05");
+    let answer = stack.front.handle(Signer::of(&stack.admin, "sqs").sign(queues)).await;
     assert_eq!(answer.status(), 501);
     let text = std::str::from_utf8(answer.body()).expect("XML");
     assert!(
-        text.contains("This address serves dynamodb, apigateway, lambda; it does not serve sts."),
+        text.contains("This address serves dynamodb, apigateway, lambda, sts; it does not serve sqs."),
         "{text}"
     );
 }

@@ -14,20 +14,26 @@ mod clock;
 mod dynamo;
 mod error;
 mod front;
+mod iam;
 mod principals;
 mod protocol;
 mod random;
 mod secret;
+mod sessions;
 mod sigv4;
+mod sts;
 #[cfg(test)]
 mod testing;
 
-pub use authorize::{AllowVerified, Authorize, Denied};
+pub use authorize::{Authorize, Denied};
 pub use clock::Clock;
 pub use dynamo::Dynamo;
 pub use error::Error;
 pub use front::{Front, MAX_BODY_BYTES, Service, Services};
+pub use iam::{DecisionRecord, Iam, lambda_function};
 pub use principals::{MAX_PRINCIPALS, Principal, PrincipalKind, Principals};
 pub use protocol::rest_json_error;
 pub use secret::Secret;
+pub use sessions::{Session, SessionFacts, Sessions};
 pub use sigv4::{SignatureError, Verified, Verifier};
+pub use sts::{Roles, Sts};

@@ -4,11 +4,13 @@ use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::SystemTime;
 
+use iam_policy::Named;
 use sha2::{Digest as _, Sha256};
 
 use crate::Error;
 use crate::random::{self, BASE_32, BASE_64};
 use crate::secret::Secret;
+use crate::sessions::{Session, SessionFacts, Sessions};
 
 /// How many principals a register holds.
 pub const MAX_PRINCIPALS: usize = 10_000;
@@ -37,6 +39,26 @@ pub struct Principal {
     pub expires_at: Option<SystemTime>,
 }
 
+impl Principal {
+    /// The ARN of the user, or of the role whose session it is: `aws:PrincipalArn`.
+    #[must_use]
+    pub fn role_or_user_arn(&self) -> String {
+        match &self.kind {
+            PrincipalKind::Admin => self.arn.clone(),
+            PrincipalKind::FunctionRole { role } => format!("arn:aws:iam::{}:role/{role}", self.account_id),
+            PrincipalKind::Session(facts) => facts.role_arn.clone(),
+        }
+    }
+
+    /// The policies that the session was narrowed with, if it was.
+    pub(crate) fn session_policies(&self) -> Option<&[Named]> {
+        match &self.kind {
+            PrincipalKind::Admin | PrincipalKind::FunctionRole { .. } => None,
+            PrincipalKind::Session(facts) => facts.policy.as_ref().map(std::slice::from_ref),
+        }
+    }
+}
+
 /// What a principal is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PrincipalKind {
@@ -47,19 +69,35 @@ pub enum PrincipalKind {
         /// The role's name.
         role: String,
     },
+    /// The session of a role that was assumed through STS.
+    Session(Box<SessionFacts>),
 }
 
-/// The register of principals of one account, by access key id.
+/// The principals of one account: a register by access key id, and the sessions whose tokens say what they are.
 #[derive(Debug)]
 pub struct Principals {
     account_id: String,
+    /// `None` issues and opens no session.
+    sessions: Option<Sessions>,
     by_access_key_id: RwLock<HashMap<String, Arc<Principal>>>,
 }
 
 impl Principals {
-    /// An empty register for an account of twelve digits.
+    /// An empty register for an account of twelve digits, without sessions.
     pub fn new(account_id: impl Into<String>) -> Self {
-        Self { account_id: account_id.into(), by_access_key_id: RwLock::default() }
+        Self { account_id: account_id.into(), sessions: None, by_access_key_id: RwLock::default() }
+    }
+
+    /// The same register with sessions.
+    #[must_use]
+    pub fn with_sessions(self, sessions: Sessions) -> Self {
+        Self { sessions: Some(sessions), ..self }
+    }
+
+    /// The account, twelve digits.
+    #[must_use]
+    pub fn account_id(&self) -> &str {
+        &self.account_id
     }
 
     /// Makes credentials for the local administrator.
@@ -115,6 +153,26 @@ impl Principals {
         principals.get(access_key_id).cloned()
     }
 
+    /// Makes temporary credentials for a session of one of the account's roles. The register keeps nothing of
+    /// them: their token is opened with [`Principals::open_session`].
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoSessions`], and as [`Sessions::issue`]. A role of another account is an
+    /// [`Error::InvalidSession`].
+    pub fn issue_session(&self, session: &Session) -> Result<Arc<Principal>, Error> {
+        let principal = self.sessions.as_ref().ok_or(Error::NoSessions)?.issue(session)?;
+        if principal.account_id == self.account_id { Ok(principal) } else { Err(Error::InvalidSession) }
+    }
+
+    /// The principal of a session of the account, by its access key id and its token. Whether it has expired
+    /// is not looked at.
+    #[must_use]
+    pub fn open_session(&self, access_key_id: &str, token: &Secret) -> Option<Arc<Principal>> {
+        let principal = self.sessions.as_ref()?.open(access_key_id, token.expose())?;
+        (principal.account_id == self.account_id).then_some(principal)
+    }
+
     /// Adds a principal whose access key id is new.
     pub(crate) fn insert(&self, principal: Principal) -> Result<Arc<Principal>, Error> {
         let mut principals = self.by_access_key_id.write().unwrap_or_else(PoisonError::into_inner);
@@ -145,7 +203,7 @@ impl Principals {
 }
 
 /// IAM's unique id of a user or role. It is derived from the name, so that it outlives a restart.
-fn unique_id(prefix: &str, account_id: &str, name: &str) -> String {
+pub(crate) fn unique_id(prefix: &str, account_id: &str, name: &str) -> String {
     let digest = Sha256::digest(format!("{prefix}/{account_id}/{name}"));
     format!("{prefix}{}", random::spell(&digest[..17], BASE_32))
 }

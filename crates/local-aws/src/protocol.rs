@@ -37,6 +37,8 @@ pub(crate) enum Refusal {
     UnsupportedService(String),
     /// Its service knows no such operation.
     UnknownOperation(String),
+    /// Its service does not take its parameters: the service's own name for that, and what is wrong.
+    Invalid(&'static str, String),
     /// Its body exceeds the service's limit.
     TooLarge,
     /// The service behind the front has not answered.
@@ -56,6 +58,7 @@ impl Protocol {
             Some("dynamodb") => Self::Json,
             Some("apigateway" | "lambda" | "execute-api") => Self::RestJson,
             Some("s3") => Self::S3,
+            Some("sts") => Self::Query,
             _ if request.headers.contains_key("x-amz-target") => Self::Json,
             _ if content_type.is_some_and(|t| t.starts_with(b"application/x-www-form-urlencoded")) => {
                 Self::Query
@@ -141,6 +144,7 @@ impl Refusal {
             Self::AccessDenied(_) => Name(400, "AccessDeniedException", 403, "AccessDenied"),
             Self::UnsupportedService(_) => Name(501, "UnsupportedOperation", 501, "NotImplemented"),
             Self::UnknownOperation(_) => Name(400, "UnknownOperationException", 400, "InvalidAction"),
+            Self::Invalid(name, _) => Name(400, name, 400, name),
             Self::TooLarge => Name(413, "RequestEntityTooLarge", 413, "RequestEntityTooLarge"),
             Self::ServiceFailed(_) => Name(500, "InternalServerError", 500, "InternalFailure"),
             Self::ServiceBusy => Name(503, "ServiceUnavailableException", 503, "ServiceUnavailable"),
@@ -174,7 +178,8 @@ impl Refusal {
             Self::Signature(error) => error.to_string(),
             Self::AccessDenied(message)
             | Self::UnsupportedService(message)
-            | Self::UnknownOperation(message) => message.clone(),
+            | Self::UnknownOperation(message)
+            | Self::Invalid(_, message) => message.clone(),
             Self::TooLarge => SignatureError::BodyTooLarge.to_string(),
             Self::ServiceFailed(message) => (*message).to_owned(),
             Self::ServiceBusy => "The service has more requests than it can take. Try again.".to_owned(),
@@ -189,6 +194,18 @@ pub fn rest_json_error(status: StatusCode, name: &'static str, message: &str) ->
     let mut response = response(status.as_u16(), "application/json", body.into());
     set(&mut response, JSON_REQUEST_ID, &request_id());
     set(&mut response, ERROR_TYPE, name);
+    response
+}
+
+/// The answer of a query service. `result` is what stands in the operation's result element, as XML.
+pub(crate) fn query_result(namespace: &str, operation: &str, result: &str) -> Response {
+    let id = request_id();
+    let body = format!(
+        "<{operation}Response xmlns=\"{namespace}\"><{operation}Result>{result}</{operation}Result>\
+         <ResponseMetadata><RequestId>{id}</RequestId></ResponseMetadata></{operation}Response>",
+    );
+    let mut response = response(200, "text/xml", body.into());
+    set(&mut response, JSON_REQUEST_ID, &id);
     response
 }
 
@@ -219,8 +236,22 @@ fn set(response: &mut Response, name: HeaderName, value: &str) {
     response.headers_mut().insert(name, value);
 }
 
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+/// Text as XML's character data. A character that XML 1.0 cannot hold in any spelling becomes U+FFFD.
+pub(crate) fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            // A parser reads a bare one as a line feed.
+            '\r' => escaped.push_str("&#xD;"),
+            '\t' | '\n' => escaped.push(character),
+            '\0'..='\u{1F}' | '\u{FFFE}' | '\u{FFFF}' => escaped.push(char::REPLACEMENT_CHARACTER),
+            _ => escaped.push(character),
+        }
+    }
+    escaped
 }
 
 #[cfg(test)]
@@ -264,6 +295,26 @@ mod tests {
         let answer = Protocol::S3.answer(&expired);
         assert_eq!(answer.status(), 403);
         assert!(text(&answer).contains("<Code>RequestTimeTooSkewed</Code>"));
+    }
+
+    #[test]
+    fn text_in_xml_holds_no_character_that_xml_cannot_hold() {
+        assert_eq!(escape("a\0b\u{1F}c\u{FFFF}d\te\rf\u{E9}"), "a\u{FFFD}b\u{FFFD}c\u{FFFD}d\te&#xD;f\u{E9}");
+    }
+
+    #[test]
+    fn a_query_service_answers_in_its_operations_elements() {
+        let answer = query_result("https://example.com/", "Get", "<A>1</A>");
+        assert_eq!(answer.status(), 200);
+        assert_eq!(answer.headers()["content-type"], "text/xml");
+        let id = answer.headers()["x-amzn-requestid"].to_str().expect("text");
+        assert_eq!(
+            text(&answer),
+            format!(
+                "<GetResponse xmlns=\"https://example.com/\"><GetResult><A>1</A></GetResult>\
+                 <ResponseMetadata><RequestId>{id}</RequestId></ResponseMetadata></GetResponse>"
+            )
+        );
     }
 
     #[test]

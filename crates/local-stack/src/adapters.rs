@@ -5,7 +5,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use http::{HeaderName, HeaderValue, StatusCode};
-use local_aws::{Dynamo, Principal, PrincipalKind, Service, SignatureError, Verifier, rest_json_error};
+use local_aws::{
+    Dynamo, Iam, Principal, PrincipalKind, Service, SignatureError, Verifier, lambda_function,
+    rest_json_error,
+};
 use local_gateway::{Authorizer, Caller, Denial, Denied, InvokeFailure, Invoked, Invoker, Management};
 use local_http::{Body, Request, Response};
 use local_runtime::InvokeError;
@@ -49,7 +52,7 @@ impl Invoker for Functions {
 }
 
 /// IAM for API Gateway.
-pub(crate) struct Signatures(pub(crate) Arc<Verifier>);
+pub(crate) struct Signatures(pub(crate) Arc<Verifier>, pub(crate) Arc<Iam>);
 
 impl Authorizer for Signatures {
     fn authorize(&self, request: &Request, resource_arn: &str) -> Result<Caller, Denied> {
@@ -73,23 +76,16 @@ impl Authorizer for Signatures {
             message: error.to_string(),
         })?;
         let principal = verified.principal;
-        match &principal.kind {
-            PrincipalKind::Admin => Ok(Caller {
-                access_key_id: principal.access_key_id.clone(),
-                account_id: principal.account_id.clone(),
-                user_arn: principal.arn.clone(),
-                user_id: principal.user_id.clone(),
-                caller: principal.user_id.clone(),
-            }),
-            // No function's policy in the template grants execute-api:Invoke.
-            PrincipalKind::FunctionRole { .. } => Err(Denied {
-                denial: Denial::AccessDenied,
-                message: format!(
-                    "User: {} is not authorized to perform: execute-api:Invoke on resource: {resource_arn}",
-                    principal.arn
-                ),
-            }),
-        }
+        self.1
+            .authorize_action(&principal, "execute-api:Invoke", resource_arn, request)
+            .map_err(|local_aws::Denied { message }| Denied { denial: Denial::AccessDenied, message })?;
+        Ok(Caller {
+            access_key_id: principal.access_key_id.clone(),
+            account_id: principal.account_id.clone(),
+            user_arn: principal.arn.clone(),
+            user_id: principal.user_id.clone(),
+            caller: principal.user_id.clone(),
+        })
     }
 }
 
@@ -157,9 +153,15 @@ impl Service for LambdaCalls {
         Box::pin(async move {
             // A function that invokes another one has passed the gates already, and must not wait before one
             // that waits for itself.
-            let (_request, function) = match caller.kind {
-                PrincipalKind::Admin => (Some(self.1.request().await), Some(self.1.function().await)),
-                PrincipalKind::FunctionRole { .. } => (None, None),
+            let of_function = match &caller.kind {
+                PrincipalKind::Admin => false,
+                PrincipalKind::FunctionRole { .. } => true,
+                PrincipalKind::Session(facts) => facts.chained,
+            };
+            let (_request, function) = if of_function {
+                (None, None)
+            } else {
+                (Some(self.1.request().await), Some(self.1.function().await))
             };
             self.invoke(request, function).await
         })
@@ -173,14 +175,7 @@ impl LambdaCalls {
             let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
             rest_json_error(status, code, message)
         };
-        let name = request
-            .uri
-            .path()
-            .strip_prefix("/2015-03-31/functions/")
-            .and_then(|rest| rest.strip_suffix("/invocations"))
-            // A function is named by its name or its ARN.
-            .map(|name| name.rsplit("%3A").next().unwrap_or(name))
-            .map(|name| name.rsplit(':').next().unwrap_or(name).to_owned());
+        let name = lambda_function(request.uri.path());
         let (Some(name), &http::Method::POST) = (name, &request.method) else {
             return error(501, "NotImplemented", "Of Lambda, only Invoke is served here.");
         };

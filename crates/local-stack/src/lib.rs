@@ -3,6 +3,7 @@
 //! **Invariant:** routes, functions, tables and plans come from the templates; nothing here lists them again.
 //! The few names that the stack knows by itself are those that the state file promises to programs.
 
+mod account;
 mod adapters;
 mod bed;
 mod binaries;
@@ -11,6 +12,7 @@ mod clock;
 mod counters;
 mod flags;
 mod gate;
+mod iam_api;
 mod lambda;
 mod local_api;
 mod output;
@@ -28,6 +30,7 @@ mod templates;
 pub use binaries::folder;
 pub use clock::{TimeSource, TimeSourceError};
 pub use flags::{Flags, Functions, RouteLimits};
+pub use local_aws::{DecisionRecord, Iam};
 pub use local_gateway::LimitRules;
 pub use output::LogFormat;
 pub use run::{complain, run};

@@ -16,6 +16,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 
+use crate::iam_api;
 use crate::output::{Notices, standing_json};
 use crate::shared::Shared;
 use crate::snapshots::{Snapshots, is_name};
@@ -120,6 +121,8 @@ impl LocalApi {
                 Ok((StatusCode::OK, self.clock()))
             }
             (&Method::GET, "limits") => self.limits(request.uri.query().unwrap_or_default()),
+            (&Method::GET, "iam/log") => Ok((StatusCode::OK, iam_api::log(&self.shared.iam.decisions()))),
+            (&Method::POST, "iam/evaluate") => Ok((StatusCode::OK, iam_api::evaluation(body(request)?))),
             (&Method::GET, "templates") => Ok((StatusCode::OK, self.templates.status())),
             (&Method::POST, "reset") => {
                 self.alone(Snapshots::reset).await?;
@@ -130,11 +133,12 @@ impl LocalApi {
             (&Method::GET, "snapshot") => Ok((StatusCode::OK, json!({"snapshots": self.snapshots.names()}))),
             (&Method::POST, "snapshot") => self.snapshot(body(request)?).await,
             (_, "clock" | "snapshot") => Err(not_allowed("GET and POST")),
-            (_, "limits" | "templates") => Err(not_allowed("GET")),
-            (_, "reset") => Err(not_allowed("POST")),
+            (_, "iam/log" | "limits" | "templates") => Err(not_allowed("GET")),
+            (_, "iam/evaluate" | "reset") => Err(not_allowed("POST")),
             _ => Err(Failure(
                 StatusCode::NOT_FOUND,
-                "the paths are clock, limits, reset, snapshot and templates".to_owned(),
+                "the paths are clock, iam/evaluate, iam/log, limits, reset, snapshot and templates"
+                    .to_owned(),
             )),
         }
     }

@@ -1,4 +1,4 @@
-//! Demo tenants, onboarded by the real function, with a few records each.
+//! Demo tenants, onboarded by the real function, with a few records and checkpoints each.
 
 use std::time::Duration;
 
@@ -13,6 +13,8 @@ pub(crate) struct Demo {
     pub(crate) tier: &'static str,
     /// Collection, id and title.
     records: &'static [(&'static str, &'static str, &'static str)],
+    /// Name, and whose position it keeps.
+    checkpoints: &'static [(&'static str, &'static str)],
     pub(crate) suspended: bool,
 }
 
@@ -22,6 +24,7 @@ pub(crate) const DEMOS: &[Demo] = &[
         tenant_id: "acme",
         tier: "free",
         records: &[("notes", "first", "Rocket skates"), ("notes", "second", "Giant magnet")],
+        checkpoints: &[("sync", "acme-shop")],
         suspended: false,
     },
     Demo {
@@ -33,16 +36,18 @@ pub(crate) const DEMOS: &[Demo] = &[
             ("notes", "third", "Moisture wicking"),
             ("plans", "launch", "Ours alone"),
         ],
+        checkpoints: &[("sync", "globex-weather"), ("launch", "Ours alone")],
         suspended: false,
     },
     Demo {
         tenant_id: "initech",
         tier: "premium",
         records: &[("notes", "first", "TPS cover sheet")],
+        checkpoints: &[("sync", "initech-ledger")],
         suspended: false,
     },
     // Shows what a suspended tenant is told.
-    Demo { tenant_id: "umbrella", tier: "free", records: &[], suspended: true },
+    Demo { tenant_id: "umbrella", tier: "free", records: &[], checkpoints: &[], suspended: true },
 ];
 
 /// How often a tenant is onboarded where the answer says to try again, as on a machine that is very busy.
@@ -102,23 +107,12 @@ pub(crate) async fn seed(bed: &impl Seedbed) -> anyhow::Result<()> {
             .with_context(|| format!("{} was onboarded without a key", demo.tenant_id))?;
         for (collection, id, title) in demo.records {
             let parameters = [("collection", *collection), ("id", *id)];
-            let identity = json!({"apiKeyId": key});
-            // What somebody has written meanwhile stays.
-            let headers = [("If-None-Match", "*")];
             let body = json!({"title": title});
-            let event = proxy_event(
-                "PUT",
-                "/records/{collection}/{id}",
-                &parameters,
-                &body,
-                bed.now(),
-                &identity,
-                &headers,
-            );
-            match call(bed, "records-put", &event).await? {
-                (201 | 412, _) => {}
-                (status, body) => bail!("a record of {} was answered {status}: {body}", demo.tenant_id),
-            }
+            put(bed, "records-put", "/records/{collection}/{id}", &parameters, &body, &key).await?;
+        }
+        for (name, source) in demo.checkpoints {
+            let body = json!({"source": source, "position": 1});
+            put(bed, "checkpoints-put", "/checkpoints/{name}", &[("name", *name)], &body, &key).await?;
         }
         if demo.suspended {
             bed.set("tenantry-api-keys", ("api_key_id", &key), ("status", "suspended")).await?;
@@ -126,6 +120,24 @@ pub(crate) async fn seed(bed: &impl Seedbed) -> anyhow::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Writes something of the key's tenant. What somebody has written there meanwhile stays.
+async fn put(
+    bed: &impl Seedbed,
+    function: &str,
+    resource: &str,
+    parameters: &[(&str, &str)],
+    body: &Value,
+    key: &str,
+) -> anyhow::Result<()> {
+    let identity = json!({"apiKeyId": key});
+    let headers = [("If-None-Match", "*")];
+    let event = proxy_event("PUT", resource, parameters, body, bed.now(), &identity, &headers);
+    match call(bed, function, &event).await? {
+        (201 | 412, _) => Ok(()),
+        (status, body) => bail!("{function} for the key {key} was answered {status}: {body}"),
+    }
 }
 
 async fn call(bed: &impl Seedbed, function: &str, event: &Value) -> anyhow::Result<(u64, String)> {

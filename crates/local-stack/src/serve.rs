@@ -67,7 +67,7 @@ impl Gateways {
                 shared.gate.clone(),
                 shared.notices.clone(),
             )),
-            authorizer: Arc::new(Signatures(Arc::clone(&self.verifier))),
+            authorizer: Arc::new(Signatures(Arc::clone(&self.verifier), Arc::clone(&shared.iam))),
             clock: Arc::new(move || clock.now()),
             observer: Arc::clone(&self.observer) as _,
         })?);

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use local_aws::Dynamo;
+use local_aws::{Dynamo, Iam};
 use local_gateway::{KeyStore, LimitRules, LiveStack};
 
 use crate::clock::StackClock;
@@ -17,6 +17,7 @@ pub(crate) struct Shared {
     pub(crate) dynamo: Arc<Dynamo>,
     pub(crate) lambda: Arc<Lambda>,
     pub(crate) clock: Arc<StackClock>,
+    pub(crate) iam: Arc<Iam>,
     pub(crate) rules: LimitRules,
     pub(crate) gate: Gate,
     /// Held by whoever changes what is in force: an edit, a build, a snapshot that is loaded, a move of the clock.

@@ -7,11 +7,8 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, bail};
 use bytes::Bytes;
-use local_aws::{
-    AllowVerified, Dynamo, Front, MAX_BODY_BYTES as MAX_AWS_BODY, Principals, Services, Verifier,
-};
-use local_gateway::{KeyStore, LimitRules, LiveStack, Management};
-use local_http::{Limits, Request};
+use local_aws::{Dynamo, Iam};
+use local_gateway::{KeyStore, LimitRules, LiveStack};
 use local_runtime::{OutputLine, Runtime, RuntimeSettings};
 use stack_template::{Api, Authorization, Stack};
 use tokio::net::TcpListener;
@@ -19,7 +16,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::adapters::{ApiGatewayCalls, DynamoCalls, LambdaCalls};
+use crate::account::Account;
 use crate::bed::{Bed, demo_tenants, is_seeded, note_seeded, plant};
 use crate::binaries::Binaries;
 use crate::cargo_lambda;
@@ -30,13 +27,13 @@ use crate::gate::Gate;
 use crate::lambda::Lambda;
 use crate::local_api::{LocalApi, Refusals};
 use crate::output::{Notice, Notices};
-use crate::parts::{admin, describe};
+use crate::parts::describe;
 use crate::serve::{Gateways, Ports};
 use crate::shared::Shared;
 use crate::snapshots::Snapshots;
 use crate::sources;
-use crate::state::{AdminCredentials, State};
-use crate::templates::{ACCOUNT, REGION, Templates};
+use crate::state::State;
+use crate::templates::{REGION, Templates};
 
 /// Lines of functions' output that may wait to be shown.
 const OUTPUT_BACKLOG: usize = 1_024;
@@ -157,18 +154,17 @@ impl LocalStack {
         let (swept, stop) = (Arc::clone(&dynamo), shutdown.clone());
         tokio::spawn(async move { swept.sweep_expired(SWEEP, stop).await });
 
-        let principals = Arc::new(Principals::new(ACCOUNT));
-        let admin = admin(data, &principals)?;
-        let verifier = Arc::new(Verifier::new(Arc::clone(&principals), REGION, Arc::clone(&clock) as _)?);
-
+        let shares_developers = !matches!(options.functions, Functions::Built);
+        let account = Account::open(data, &stack.roles, &dynamo, &clock, shares_developers)?;
         let (lambda, mut cargo_lambda) =
-            functions(&options, &stack, &admin, principals, &aws_endpoint_url, &shutdown).await?;
+            functions(&options, &stack, &account, &aws_endpoint_url, &shutdown).await?;
         let shared = Arc::new(Shared {
             live: Arc::new(LiveStack::new(Arc::clone(&stack))),
             keys,
             dynamo,
             lambda: Arc::new(lambda),
             clock,
+            iam: Arc::clone(&account.iam),
             rules: options.limits,
             gate: Gate::default(),
             changing: Mutex::default(),
@@ -191,7 +187,7 @@ impl LocalStack {
             None => String::new(),
         };
 
-        let front = serve_front(ports.aws, &shared, &verifier, options.management_rates, stop_front.clone());
+        let front = account.serve(ports.aws, &shared, options.management_rates, stop_front.clone());
         if let (true, Lambda::CargoLambda { url, .. }) = (options.seed, &*shared.lambda) {
             cargo_lambda::wait_for(url, cargo_lambda.as_mut()).await?;
         }
@@ -204,7 +200,7 @@ impl LocalStack {
             LocalApi::new(Arc::clone(&shared), Arc::clone(&templates), snapshots, Arc::clone(&refusals));
         let gateways = Gateways {
             shared: Arc::clone(&shared),
-            verifier,
+            verifier: account.verifier,
             observer: refusals,
             shutdown: stop_apis.clone(),
         };
@@ -223,7 +219,7 @@ impl LocalStack {
             let said = format!("the clock is {ahead} ahead, as it was left; POST /_local/reset sets it back");
             shared.notices.send(Notice::Info(said));
         }
-        let mut state = describe(&stack, [api_url, admin_url, aws_endpoint_url], admin);
+        let mut state = describe(&stack, [api_url, admin_url, aws_endpoint_url], account.admin);
         if options.seed {
             state.tenants = demo_tenants(&shared.keys);
         }
@@ -258,6 +254,12 @@ impl LocalStack {
     #[must_use]
     pub fn stack(&self) -> Arc<Stack> {
         self.shared.live.current()
+    }
+
+    /// IAM: the policies in force, and what they have decided.
+    #[must_use]
+    pub fn iam(&self) -> &Iam {
+        &self.shared.iam
     }
 
     /// Invokes a function and answers its payload, be it an answer or an error.
@@ -295,8 +297,7 @@ impl LocalStack {
 async fn functions(
     options: &Options,
     stack: &Stack,
-    admin: &AdminCredentials,
-    principals: Arc<Principals>,
+    account: &Account,
     aws_endpoint_url: &str,
     shutdown: &CancellationToken,
 ) -> anyhow::Result<(Lambda, Option<cargo_lambda::Watch>)> {
@@ -310,12 +311,13 @@ async fn functions(
                 None => Binaries::new(options.binaries.clone()),
             };
             let runtime = Runtime::start(settings).await?;
+            let principals = Arc::clone(&account.principals);
             return Ok((Lambda::built(runtime, binaries, principals, aws_endpoint_url.to_owned()), None));
         }
         Functions::CargoLambda(url) => url,
     };
     let variables = cargo_lambda::variables(stack)?;
-    let environment = cargo_lambda::environment(&variables, admin, aws_endpoint_url);
+    let environment = cargo_lambda::environment(&variables, &account.admin, aws_endpoint_url);
     if let Some(url) = url {
         let file = cargo_lambda::write_environment(&environment, options.state_file.as_deref())?;
         return Ok((
@@ -342,35 +344,6 @@ async fn fill(shared: &Shared, snapshots: &Snapshots, seed: bool, data: Option<&
         snapshots.save_first(shared)?;
     }
     Ok(())
-}
-
-/// Serves the AWS services.
-fn serve_front(
-    listener: TcpListener,
-    shared: &Shared,
-    verifier: &Arc<Verifier>,
-    management_rates: bool,
-    stop: CancellationToken,
-) -> JoinHandle<()> {
-    let clock = Arc::clone(&shared.clock);
-    let management = Management::new(
-        Arc::clone(&shared.keys),
-        Arc::clone(&shared.live),
-        Arc::new(move || clock.now()),
-        management_rates,
-    );
-    let gate = || shared.gate.clone();
-    let services = Services {
-        dynamodb: Arc::new(DynamoCalls(Arc::clone(&shared.dynamo), gate())),
-        api_gateway: Arc::new(ApiGatewayCalls(Arc::new(management), gate(), shared.notices.clone())),
-        lambda: Arc::new(LambdaCalls(Arc::clone(&shared.lambda), gate())),
-    };
-    let front = Arc::new(Front::new(Arc::clone(verifier), Arc::new(AllowVerified), services));
-    let limits = Limits { max_body: MAX_AWS_BODY, max_header_bytes: 32_768, ..Limits::default() };
-    tokio::spawn(local_http::serve(listener, limits, stop, move |request: Request| {
-        let front = Arc::clone(&front);
-        async move { front.handle(request).await }
-    }))
 }
 
 fn make_folder(data: Option<&Path>) -> anyhow::Result<()> {

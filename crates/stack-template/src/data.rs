@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use iam_policy::{Kind as PolicyKind, Named, Place, Policy};
 use serde_json::{Map, Value, json};
 
 use crate::model::{Bucket, Role, Table};
@@ -78,32 +79,31 @@ pub(crate) fn bucket(notes: &Notes, logical_id: &str, name: String, node: &Node)
     Bucket { logical_id: logical_id.to_owned(), name }
 }
 
-pub(crate) fn role(notes: &Notes, logical_id: &str, name: String, arn: String, node: &Node) -> Role {
+/// A role, unless its trust policy cannot be read: a role that is missing grants nothing.
+pub(crate) fn role(notes: &Notes, logical_id: &str, name: String, arn: String, node: &Node) -> Option<Role> {
     let properties = Properties::of(notes, logical_id, "AWS::IAM::Role", node);
     properties.pass(&["RoleName", "Description"]);
     let trust = properties.get("AssumeRolePolicyDocument");
-    if let Some(document) = trust {
-        check_statements(notes, logical_id, document, &["Effect", "Principal", "Action"]);
-    } else {
+    if trust.is_none() {
         properties.refuse(properties.line, "AssumeRolePolicyDocument is missing");
     }
-    let trust = trust.map_or(Value::Null, Node::to_json);
+    let trust = trust.and_then(|document| policy(notes, logical_id, document, PolicyKind::Trust));
     let mut policies = Vec::new();
     for node in properties.list("Policies") {
-        let policy = Properties::of(notes, logical_id, "AWS::IAM::Role/Policies", node);
-        let name = policy.required("PolicyName");
-        if let Some(document) = policy.get("PolicyDocument") {
-            check_policy(notes, logical_id, document);
-            policies.push((name, document.to_json()));
+        let own = Properties::of(notes, logical_id, "AWS::IAM::Role/Policies", node);
+        let name = own.required("PolicyName");
+        if let Some(document) = own.get("PolicyDocument") {
+            let policy = policy(notes, logical_id, document, PolicyKind::Identity);
+            policies.extend(policy.map(|policy| Named { name, policy }));
         } else {
-            policy.refuse(policy.line, "PolicyDocument is missing");
+            own.refuse(own.line, "PolicyDocument is missing");
         }
-        policy.finish();
+        own.finish();
     }
     let max_session = session_length(properties.number("MaxSessionDuration", 3_600..=43_200));
     properties.ignore(&["Tags"]);
     properties.finish();
-    Role { logical_id: logical_id.to_owned(), name, arn, trust, policies, max_session }
+    Some(Role { logical_id: logical_id.to_owned(), name, arn, trust: trust?, policies, max_session })
 }
 
 /// IAM's default is an hour.
@@ -111,27 +111,34 @@ pub(crate) fn session_length(seconds: Option<u64>) -> Duration {
     Duration::from_secs(seconds.unwrap_or(3_600))
 }
 
-/// Refuses a policy whose statements lack what IAM requires.
-pub(crate) fn check_policy(notes: &Notes, logical_id: &str, document: &Node) {
-    check_statements(notes, logical_id, document, &["Effect", "Action", "Resource"]);
-}
-
-fn check_statements(notes: &Notes, logical_id: &str, document: &Node, members: &[&str]) {
-    let Some(statements) = document.get("Statement") else {
-        notes.refuse(logical_id, document.line, "a policy must have a Statement");
-        return;
-    };
-    for statement in statements.items().unwrap_or(std::slice::from_ref(statements)) {
-        for member in members {
-            let negated = format!("Not{member}");
-            if statement.get(member).is_none() && statement.get(&negated).is_none() {
-                notes.refuse(logical_id, statement.line, format!("a statement must have its {member}"));
-            }
-        }
-        if let Some(effect) = statement.get("Effect")
-            && !matches!(effect.text().as_deref(), Some("Allow" | "Deny"))
-        {
-            notes.refuse(logical_id, effect.line, "Effect must be Allow or Deny");
+/// Reads a policy. One that is not understood is refused with what is wrong, where it stands.
+pub(crate) fn policy(notes: &Notes, logical_id: &str, document: &Node, kind: PolicyKind) -> Option<Policy> {
+    match Policy::parse(&document.to_json(), kind) {
+        Ok(policy) => Some(policy),
+        Err(error) => {
+            let line = line_of(document, error.place());
+            notes.refuse(logical_id, line, format!("the policy is not understood: {error}"));
+            None
         }
     }
+}
+
+/// Where in the file a place in a policy stands.
+fn line_of(document: &Node, place: Option<&Place>) -> usize {
+    let statement = place.and_then(|place| {
+        let name = place.statement.as_ref()?;
+        let statements = document.get("Statement")?;
+        let statements = statements.items().unwrap_or(std::slice::from_ref(statements));
+        let number = name.strip_prefix('#').and_then(|number| number.parse::<usize>().ok());
+        match number {
+            Some(number) => statements.get(number.checked_sub(1)?),
+            None => {
+                statements.iter().find(|node| node.get("Sid").and_then(Node::text).as_ref() == Some(name))
+            }
+        }
+    });
+    statement.map_or(document.line, |statement| {
+        let element = place.and_then(|place| statement.get(place.element.split('.').next()?));
+        element.map_or(statement.line, |element| element.line)
+    })
 }

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use iam_policy::{Kind as PolicyKind, Named, Policy};
 use serde_json::json;
 
 use crate::api::{Declared, check_invoke_role, read_authorizer};
-use crate::data::{check_policy, session_length};
+use crate::data::{policy, session_length};
 use crate::model::{Authorization, Function, Role, Route};
 use crate::node::Node;
 use crate::properties::{Notes, Properties};
@@ -63,9 +64,7 @@ pub(crate) fn read(
         logical_id: format!("{logical_id}Role"),
         arn: format!("arn:aws:iam::{}:role/{role_name}", place.account_id),
         name: role_name,
-        trust: json!({"Version": "2012-10-17", "Statement": [{
-            "Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole",
-        }]}),
+        trust: trusts_lambda(),
         policies: policies(notes, logical_id, &properties),
         max_session: session_length(None),
     };
@@ -89,17 +88,23 @@ pub(crate) fn read(
     (function, role)
 }
 
-fn policies(
-    notes: &Notes,
-    logical_id: &str,
-    properties: &Properties<'_>,
-) -> Vec<(String, serde_json::Value)> {
+/// The trust policy that SAM gives the roles of functions.
+fn trusts_lambda() -> Policy {
+    let document = json!({"Version": "2012-10-17", "Statement": [{
+        "Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole",
+    }]});
+    Policy::parse(&document, PolicyKind::Trust).expect("the constant is a policy document")
+}
+
+fn policies(notes: &Notes, logical_id: &str, properties: &Properties<'_>) -> Vec<Named> {
     let mut policies = Vec::new();
     for (index, node) in properties.list("Policies").iter().enumerate() {
         if node.get("Statement").is_some() {
-            check_policy(notes, logical_id, node);
             // As SAM passes it on: without a Version, IAM expands no variables in it.
-            policies.push((format!("{logical_id}RolePolicy{index}"), node.to_json()));
+            let policy = policy(notes, logical_id, node, PolicyKind::Identity);
+            policies.extend(
+                policy.map(|policy| Named { name: format!("{logical_id}RolePolicy{index}"), policy }),
+            );
         } else if node.text().is_some_and(|name| name.contains("AWSLambdaBasicExecutionRole")) {
             // The right to write logs, which SAM gives every function anyway.
             notes.ignore(format!("{TYPE}/Policies/AWSLambdaBasicExecutionRole"));

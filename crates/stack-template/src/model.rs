@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use iam_policy::{Named, Policy};
 use serde_json::Value;
 
 /// Everything that the templates declare and the local stack acts on.
@@ -153,10 +154,10 @@ pub struct Role {
     pub name: String,
     /// ARN.
     pub arn: String,
-    /// The trust policy document.
-    pub trust: Value,
-    /// The role's own policies: name and document.
-    pub policies: Vec<(String, Value)>,
+    /// Who may assume it.
+    pub trust: Policy,
+    /// What it may do.
+    pub policies: Vec<Named>,
     /// `MaxSessionDuration`.
     pub max_session: Duration,
 }

@@ -128,7 +128,7 @@ fn read_template(inputs: &Inputs, text: &str, notes: &Notes, known: &mut BTreeSe
             "AWS::IAM::Role" => {
                 let other = stack.roles.iter().map(|other| &other.name);
                 refuse_second(notes, logical_id, *line, "role", &name, other);
-                stack.roles.push(data::role(notes, logical_id, name, arn, properties));
+                stack.roles.extend(data::role(notes, logical_id, name, arn, properties));
             }
             "AWS::Serverless::Api" => {}
             "AWS::ApiGateway::UsagePlan" => {

@@ -21,8 +21,8 @@ use aws_types::SdkConfig;
 use aws_types::region::Region;
 use contract::Problem;
 
-use crate::OpenError;
 use crate::names::Pool;
+use crate::{IsolationMode, OpenError, Role};
 
 /// The roots that AWS endpoints chain to.
 const ROOTS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/aws-roots.pem"));
@@ -87,6 +87,8 @@ tables! {
     Tenants = "TENANTS_TABLE",
     /// Pooled records.
     Records = "RECORDS_TABLE",
+    /// Keys' checkpoints.
+    Checkpoints = "CHECKPOINTS_TABLE",
 }
 
 /// What a function's environment says about AWS.
@@ -108,6 +110,14 @@ pub struct AwsSettings {
     pub context_ttl: Duration,
     /// Names of tables, as far as the function was given them.
     pub tables: Vec<(Table, String)>,
+    /// Name of the pooled bucket, where the function was given it.
+    pub files_bucket: Option<String>,
+    /// The account, twelve digits, where the function was given it.
+    pub account_id: Option<String>,
+    /// Whose credentials a tenant's data is reached with.
+    pub isolation: IsolationMode,
+    /// ARNs of roles, as far as the function was given them.
+    pub roles: Vec<(Role, String)>,
 }
 
 /// Clients and names that everything in a function shares.
@@ -116,6 +126,8 @@ pub struct Aws {
     config: SdkConfig,
     dynamodb: aws_sdk_dynamodb::Client,
     tables: Vec<(Table, String)>,
+    isolation: IsolationMode,
+    roles: Vec<(Role, String)>,
     pool: Arc<Pool>,
     context_ttl: Duration,
     meter: Meter,
@@ -158,10 +170,13 @@ impl Aws {
             config,
             pool: Arc::new(Pool {
                 records: name(Table::Records).unwrap_or_default(),
+                files: settings.files_bucket.clone().unwrap_or_default(),
+                account_id: settings.account_id.clone().unwrap_or_default(),
                 region: settings.region.clone(),
-                ..Pool::default()
             }),
             tables: settings.tables.clone(),
+            isolation: settings.isolation,
+            roles: settings.roles.clone(),
             context_ttl: settings.context_ttl,
             meter: Meter::default(),
         }
@@ -188,6 +203,42 @@ impl Aws {
             .iter()
             .find_map(|(given, name)| (*given == table).then_some(name.as_str()))
             .ok_or(OpenError::NoTable(table))
+    }
+
+    /// Requires the bucket, and the account that the names of silos' buckets end with.
+    ///
+    /// # Errors
+    /// [`OpenError::Missing`] where the function was not given them.
+    pub fn require_files(&self) -> Result<(), OpenError> {
+        for (variable, value) in [("FILES_BUCKET", &self.pool.files), ("ACCOUNT_ID", &self.pool.account_id)] {
+            if value.is_empty() {
+                return Err(OpenError::Missing(variable));
+            }
+        }
+        Ok(())
+    }
+
+    /// The ARN of a role that the function may assume.
+    ///
+    /// # Errors
+    /// [`OpenError::Missing`] where the function was not given it.
+    pub fn role(&self, role: Role) -> Result<&str, OpenError> {
+        self.roles
+            .iter()
+            .find_map(|(given, arn)| (*given == role).then_some(arn.as_str()))
+            .ok_or(OpenError::Missing(role.variable()))
+    }
+
+    /// Whose credentials a tenant's data is to be reached with.
+    #[must_use]
+    pub fn isolation(&self) -> IsolationMode {
+        self.isolation
+    }
+
+    /// The region.
+    #[must_use]
+    pub fn region(&self) -> &str {
+        &self.pool.region
     }
 
     /// Counts what calls consume.
@@ -276,12 +327,14 @@ impl AwsFailure {
 fn is_busy(code: &str) -> bool {
     matches!(
         code,
-        "InternalServerError"
+        "InternalFailure"
+            | "InternalServerError"
             | "LimitExceededException"
             | "ProvisionedThroughputExceededException"
             | "RequestLimitExceeded"
             | "ServiceUnavailable"
             | "ServiceUnavailableException"
+            | "Throttling"
             | "ThrottlingException"
             | "TooManyRequestsException"
             | "TransactionConflictException"
@@ -310,6 +363,10 @@ mod tests {
             system_roots: false,
             context_ttl: Duration::from_secs(30),
             tables: vec![(Table::ApiKeys, "tenantry-api-keys".into())],
+            files_bucket: None,
+            account_id: None,
+            isolation: IsolationMode::Session,
+            roles: vec![(Role::TenantAccess, "arn:aws:iam::123456789012:role/access".into())],
         }
     }
 
@@ -332,6 +389,19 @@ mod tests {
     fn a_table_that_was_not_given_is_named_by_its_variable() {
         let error = Aws::new(&settings()).table(Table::Records).expect_err("not given");
         assert!(error.to_string().contains("RECORDS_TABLE"), "{error}");
+    }
+
+    #[test]
+    fn what_was_not_given_is_named_by_its_variable() {
+        let aws = Aws::new(&settings());
+        assert!(aws.role(Role::TenantAccess).is_ok());
+        let role = aws.role(Role::TenantFunction).expect_err("not given");
+        assert!(role.to_string().contains("TENANT_FUNCTION_ROLE_ARN"), "{role}");
+        let files = aws.require_files().expect_err("not given");
+        assert!(files.to_string().contains("FILES_BUCKET"), "{files}");
+        let named = AwsSettings { files_bucket: Some("files".into()), ..settings() };
+        let account = Aws::new(&named).require_files().expect_err("not given");
+        assert!(account.to_string().contains("ACCOUNT_ID"), "{account}");
     }
 
     #[test]

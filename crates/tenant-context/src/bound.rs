@@ -3,6 +3,8 @@
 use std::future::Future;
 use std::sync::Arc;
 
+use time::OffsetDateTime;
+
 use crate::{Aws, Table};
 
 /// Something that a handler takes as an argument, bound to the caller `C`.
@@ -19,8 +21,8 @@ pub trait Bound<C>: Sized {
     /// [`OpenError`] ends the start of the function.
     fn open(aws: &Aws) -> impl Future<Output = Result<Self::Opened, OpenError>>;
 
-    /// Binds it to one request's caller.
-    fn bind(opened: &Self::Opened, caller: &Arc<C>) -> Self;
+    /// Binds it to one request: its caller, and the time at which API Gateway took it.
+    fn bind(opened: &Self::Opened, caller: &Arc<C>, at: OffsetDateTime) -> Self;
 }
 
 /// Why a function cannot start.
@@ -29,6 +31,9 @@ pub enum OpenError {
     /// The template does not give the function the table that its handler uses.
     #[error("the environment variable {} is not set, which the handler needs", .0.variable())]
     NoTable(Table),
+    /// The template does not give the function what its handler uses under this variable.
+    #[error("the environment variable {0} is not set, which the handler needs")]
+    Missing(&'static str),
 }
 
 /// A principal of the platform team, authenticated by API Gateway with `AWS_IAM`.

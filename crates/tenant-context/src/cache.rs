@@ -1,6 +1,7 @@
 //! A bounded cache with one lookup in flight per key.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -8,23 +9,13 @@ use std::time::Duration;
 use time::OffsetDateTime;
 use tokio::time::Instant;
 
-/// How long answers are kept.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Lifetimes {
-    /// For what was found.
-    pub(crate) found: Duration,
-    /// For what was not.
-    pub(crate) missing: Duration,
-}
-
-/// Values by key, each kept for its lifetime.
+/// Values by key, each fresh for the lifetime that came with it, and with one lookup in flight per key.
 ///
 /// A value is fresh while both clocks say so: the request's, which can be moved by hand in the local stack,
 /// and the process's, since replayed test events all carry one time.
-pub(crate) struct Cache<K, V> {
+pub struct Cache<K, V> {
     slots: Mutex<HashMap<K, Arc<Slot<V>>>>,
     capacity: usize,
-    lifetimes: Lifetimes,
 }
 
 struct Slot<V> {
@@ -32,41 +23,51 @@ struct Slot<V> {
 }
 
 struct Kept<V> {
-    value: Option<V>,
+    value: V,
+    lifetime: Duration,
     at: OffsetDateTime,
     since: Instant,
 }
 
+impl<V> Kept<V> {
+    fn is_fresh(&self, now: OffsetDateTime) -> bool {
+        // A clock that went back says nothing about the age.
+        now >= self.at && now - self.at < self.lifetime && self.since.elapsed() < self.lifetime
+    }
+}
+
 impl<K: Clone + Eq + Hash, V: Clone> Cache<K, V> {
-    pub(crate) fn new(capacity: usize, lifetimes: Lifetimes) -> Self {
-        Self { slots: Mutex::default(), capacity, lifetimes }
+    /// An empty cache of at most `capacity` values. Where it is full, those that are no longer
+    /// fresh make room, or any one where all are.
+    #[must_use]
+    pub fn new(capacity: usize) -> Self {
+        Self { slots: Mutex::default(), capacity }
     }
 
     /// The fresh value of the key, or what `look_up` finds. Callers of one key wait for one lookup.
     ///
+    /// `look_up` says for how long its value is fresh, counted from `now` by requests and from its call by
+    /// the process. A value whose lifetime is zero serves the caller that looked it up and nobody else.
+    ///
     /// # Errors
     /// Those of `look_up`; they are not kept.
-    pub(crate) async fn get<E>(
+    pub async fn get<E>(
         &self,
         key: &K,
         now: OffsetDateTime,
-        look_up: impl AsyncFnOnce() -> Result<Option<V>, E>,
-    ) -> Result<Option<V>, E> {
+        look_up: impl AsyncFnOnce() -> Result<(V, Duration), E>,
+    ) -> Result<V, E> {
         let slot = self.slot(key, now);
         let mut kept = slot.kept.lock().await;
-        if let Some(kept) = kept.as_ref().filter(|kept| self.is_fresh(kept, now)) {
+        if let Some(kept) = kept.as_ref().filter(|kept| kept.is_fresh(now)) {
             return Ok(kept.value.clone());
         }
+        // What has had its time is gone even where the lookup fails.
+        *kept = None;
         let since = Instant::now();
-        let value = look_up().await?;
-        *kept = Some(Kept { value: value.clone(), at: now, since });
+        let (value, lifetime) = look_up().await?;
+        *kept = Some(Kept { value: value.clone(), lifetime, at: now, since });
         Ok(value)
-    }
-
-    fn is_fresh(&self, kept: &Kept<V>, now: OffsetDateTime) -> bool {
-        let lifetime = if kept.value.is_some() { self.lifetimes.found } else { self.lifetimes.missing };
-        // A clock that went back says nothing about the age.
-        now >= kept.at && now - kept.at < lifetime && kept.since.elapsed() < lifetime
     }
 
     fn slot(&self, key: &K, now: OffsetDateTime) -> Arc<Slot<V>> {
@@ -77,9 +78,7 @@ impl<K: Clone + Eq + Hash, V: Clone> Cache<K, V> {
         if slots.len() >= self.capacity {
             // A slot in use is locked or shared and stays.
             slots.retain(|_, slot| {
-                slot.kept
-                    .try_lock()
-                    .map_or(true, |kept| kept.as_ref().is_some_and(|kept| self.is_fresh(kept, now)))
+                slot.kept.try_lock().map_or(true, |kept| kept.as_ref().is_some_and(|kept| kept.is_fresh(now)))
             });
         }
         if slots.len() >= self.capacity
@@ -93,6 +92,13 @@ impl<K: Clone + Eq + Hash, V: Clone> Cache<K, V> {
     }
 }
 
+impl<K, V> fmt::Debug for Cache<K, V> {
+    /// What is kept may be secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cache").field("capacity", &self.capacity).finish_non_exhaustive()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::convert::Infallible;
@@ -103,11 +109,10 @@ mod tests {
     use super::*;
 
     const NOW: OffsetDateTime = datetime!(2026-11-24 12:00 UTC);
-    const LIFETIMES: Lifetimes =
-        Lifetimes { found: Duration::from_secs(30), missing: Duration::from_secs(5) };
 
+    /// Even keys are found and kept for 30 seconds, odd ones are missing and kept so for 5.
     async fn counted(
-        cache: &Cache<u32, u32>,
+        cache: &Cache<u32, Option<u32>>,
         key: u32,
         now: OffsetDateTime,
         calls: &AtomicUsize,
@@ -116,7 +121,8 @@ mod tests {
             .get(&key, now, async || {
                 tokio::task::yield_now().await;
                 calls.fetch_add(1, Ordering::Relaxed);
-                Ok::<_, Infallible>(key.is_multiple_of(2).then_some(key))
+                let found = key.is_multiple_of(2).then_some(key);
+                Ok::<_, Infallible>((found, Duration::from_secs(if found.is_some() { 30 } else { 5 })))
             })
             .await;
         found.unwrap()
@@ -124,7 +130,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_found_value_is_kept_for_its_lifetime_and_no_longer() {
-        let (cache, calls) = (Cache::new(10, LIFETIMES), AtomicUsize::new(0));
+        let (cache, calls) = (Cache::new(10), AtomicUsize::new(0));
         for (seconds, lookups) in [(0, 1), (29, 1), (30, 2), (31, 2)] {
             assert_eq!(counted(&cache, 2, NOW + Duration::from_secs(seconds), &calls).await, Some(2));
             assert_eq!(calls.load(Ordering::Relaxed), lookups, "after {seconds} s");
@@ -133,7 +139,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_miss_is_kept_for_a_shorter_time() {
-        let (cache, calls) = (Cache::new(10, LIFETIMES), AtomicUsize::new(0));
+        let (cache, calls) = (Cache::new(10), AtomicUsize::new(0));
         for (seconds, lookups) in [(0, 1), (4, 1), (5, 2)] {
             assert_eq!(counted(&cache, 1, NOW + Duration::from_secs(seconds), &calls).await, None);
             assert_eq!(calls.load(Ordering::Relaxed), lookups, "after {seconds} s");
@@ -142,7 +148,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_value_ages_while_requests_carry_one_time_and_when_the_clock_goes_back() {
-        let (cache, calls) = (Cache::new(10, LIFETIMES), AtomicUsize::new(0));
+        let (cache, calls) = (Cache::new(10), AtomicUsize::new(0));
         counted(&cache, 2, NOW, &calls).await;
         tokio::time::advance(Duration::from_secs(30)).await;
         counted(&cache, 2, NOW, &calls).await;
@@ -153,7 +159,7 @@ mod tests {
 
     #[tokio::test]
     async fn callers_of_one_key_wait_for_one_lookup() {
-        let (cache, calls) = (Cache::new(10, LIFETIMES), AtomicUsize::new(0));
+        let (cache, calls) = (Cache::new(10), AtomicUsize::new(0));
         let all = tokio::join!(
             counted(&cache, 2, NOW, &calls),
             counted(&cache, 2, NOW, &calls),
@@ -165,14 +171,23 @@ mod tests {
 
     #[tokio::test]
     async fn an_error_is_not_kept() {
-        let cache = Cache::<u32, u32>::new(10, LIFETIMES);
+        let cache = Cache::<u32, u32>::new(10);
         assert_eq!(cache.get(&2, NOW, async || Err("down")).await, Err("down"));
-        assert_eq!(cache.get(&2, NOW, async || Ok::<_, &str>(Some(7))).await, Ok(Some(7)));
+        assert_eq!(cache.get(&2, NOW, async || Ok::<_, &str>((7, Duration::MAX))).await, Ok(7));
+    }
+
+    #[tokio::test]
+    async fn a_value_without_a_lifetime_serves_its_own_caller_alone() {
+        let cache = Cache::<u32, u32>::new(10);
+        for value in [7, 8] {
+            let got = cache.get(&2, NOW, async || Ok::<_, Infallible>((value, Duration::ZERO))).await;
+            assert_eq!(got, Ok(value));
+        }
     }
 
     #[tokio::test]
     async fn it_never_holds_more_than_its_capacity() {
-        let (cache, calls) = (Cache::new(10, LIFETIMES), AtomicUsize::new(0));
+        let (cache, calls) = (Cache::new(10), AtomicUsize::new(0));
         for key in 0..1_000 {
             counted(&cache, key, NOW, &calls).await;
             assert!(cache.slots.lock().unwrap().len() <= 10);

@@ -4,10 +4,11 @@ use std::fmt;
 use std::sync::Arc;
 
 use contract::{Isolation, TenantView};
+use time::OffsetDateTime;
 
 use crate::bound::{Bound, OpenError};
 use crate::names::Pool;
-use crate::{ApiKeyId, Aws, KeyItem, ObjectPrefix, PartitionKey, TenantId};
+use crate::{ApiKeyId, Aws, KeyItem, KeyPartition, ObjectPrefix, PartitionKey, TenantId};
 
 /// The tenant on whose behalf a request runs.
 ///
@@ -48,6 +49,12 @@ impl TenantContext {
     #[must_use]
     pub fn partition(&self) -> PartitionKey {
         PartitionKey::of(self.tenant_id())
+    }
+
+    /// The partition of the calling key's items in every table that is partitioned by API key.
+    #[must_use]
+    pub fn key_partition(&self) -> KeyPartition {
+        KeyPartition::of(self.api_key_id())
     }
 
     /// The table of the tenant's records.
@@ -108,7 +115,7 @@ impl Bound<TenantContext> for Caller {
         Ok(())
     }
 
-    fn bind((): &(), context: &Arc<TenantContext>) -> Self {
+    fn bind((): &(), context: &Arc<TenantContext>, _: OffsetDateTime) -> Self {
         Self(Arc::clone(context))
     }
 }

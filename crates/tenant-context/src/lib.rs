@@ -11,14 +11,17 @@ mod bound;
 mod cache;
 mod context;
 mod ids;
+mod isolation;
 mod item;
 mod lookup;
 mod names;
 
 pub use aws::{Aws, AwsFailure, AwsSettings, Meter, Secret, Table};
 pub use bound::{Bound, OpenError, Operator};
+pub use cache::Cache;
 pub use context::{Caller, TenantContext};
 pub use ids::{ApiKeyId, IdError, TenantId};
+pub use isolation::{IsolationMode, Role};
 pub use item::KeyItem;
 pub use lookup::{ContextError, Contexts};
-pub use names::{ObjectPrefix, PartitionKey};
+pub use names::{KeyPartition, ObjectPrefix, PartitionKey};

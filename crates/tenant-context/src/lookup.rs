@@ -7,7 +7,7 @@ use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity};
 use contract::{Kind, Problem, TenantStatus};
 use time::OffsetDateTime;
 
-use crate::cache::{Cache, Lifetimes};
+use crate::cache::Cache;
 use crate::names::Pool;
 use crate::{ApiKeyId, Aws, AwsFailure, KeyItem, Meter, OpenError, Table, TenantContext};
 
@@ -69,7 +69,8 @@ pub struct Contexts {
     table: String,
     pool: Arc<Pool>,
     meter: Meter,
-    cache: Cache<ApiKeyId, Arc<TenantContext>>,
+    lifetime: Duration,
+    cache: Cache<ApiKeyId, Option<Arc<TenantContext>>>,
 }
 
 impl Contexts {
@@ -78,13 +79,13 @@ impl Contexts {
     /// # Errors
     /// [`OpenError::NoTable`] where the function was not given the api-keys table.
     pub async fn open(aws: &Aws) -> Result<Self, OpenError> {
-        let lifetimes = Lifetimes { found: aws.context_ttl(), missing: MISS_LIFETIME.min(aws.context_ttl()) };
         let contexts = Self {
             dynamodb: aws.dynamodb().clone(),
             table: aws.table(Table::ApiKeys)?.to_owned(),
             pool: aws.pool(),
             meter: aws.meter().clone(),
-            cache: Cache::new(CAPACITY, lifetimes),
+            lifetime: aws.context_ttl(),
+            cache: Cache::new(CAPACITY),
         };
         // A connection that is made while the function starts is not made at its first request. Whether
         // it succeeds does not matter: the first request says so with its own error.
@@ -107,9 +108,9 @@ impl Contexts {
             .cache
             .get(key, now, async || {
                 let item = self.read(key).await?;
-                Ok::<_, ContextError>(
-                    item.map(|item| Arc::new(TenantContext::new(item, Arc::clone(&self.pool)))),
-                )
+                let lifetime = if item.is_some() { self.lifetime } else { MISS_LIFETIME.min(self.lifetime) };
+                let context = item.map(|item| Arc::new(TenantContext::new(item, Arc::clone(&self.pool))));
+                Ok::<_, ContextError>((context, lifetime))
             })
             .await?
             .ok_or_else(|| ContextError::Unknown(key.clone()))?;

@@ -4,7 +4,7 @@ use std::fmt;
 
 use contract::Isolation;
 
-use crate::TenantId;
+use crate::{ApiKeyId, TenantId};
 
 /// What every siloed name begins with. Nothing pooled may begin so: a grant on it reaches silos alone.
 const SILO: &str = "tenantry-silo-";
@@ -12,6 +12,10 @@ const SILO: &str = "tenantry-silo-";
 /// The partition key of one tenant's items in a table that is partitioned by tenant.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct PartitionKey(String);
+
+/// The partition key of one API key's items in a table that is partitioned by API key.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct KeyPartition(String);
 
 /// What the keys of one tenant's objects begin with: its id and a slash.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -41,6 +45,24 @@ impl PartitionKey {
 impl fmt::Debug for PartitionKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "PartitionKey({})", self.0)
+    }
+}
+
+impl KeyPartition {
+    pub(crate) fn of(key: &ApiKeyId) -> Self {
+        Self(key.as_str().to_owned())
+    }
+
+    /// The value of the partition key's attribute.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for KeyPartition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "KeyPartition({})", self.0)
     }
 }
 
@@ -106,6 +128,13 @@ mod tests {
         #[test]
         fn no_two_tenants_share_a_partition((a, b) in two_ids()) {
             prop_assert_ne!(PartitionKey::of(&a), PartitionKey::of(&b));
+        }
+
+        #[test]
+        fn no_two_keys_share_a_partition(a in "[A-Za-z0-9]{1,40}", b in "[A-Za-z0-9]{1,40}") {
+            prop_assume!(a != b);
+            let (a, b): (ApiKeyId, ApiKeyId) = (a.parse().unwrap(), b.parse().unwrap());
+            prop_assert_ne!(KeyPartition::of(&a), KeyPartition::of(&b));
         }
 
         #[test]

@@ -1,17 +1,17 @@
 //! Preconditions as condition expressions.
 
 use std::collections::HashMap;
+use std::fmt::Write as _;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use contract::Collection;
 
 use crate::Precondition;
-use crate::item::{Item, to_record};
+use crate::form::Form;
+use crate::item::{Item, to_stored};
 
-/// Holds for an item that is a record, as far as a condition can tell.
-const IS_RECORD: &str = "attribute_type(#data, :map) \
-    AND (attribute_not_exists(#version) OR (attribute_type(#version, :number) AND #version >= :zero)) \
-    AND (attribute_not_exists(#created_at) OR attribute_type(#created_at, :string))";
+/// Holds for an item whose version is one, or that has none.
+const HAS_GOOD_VERSION: &str =
+    "(attribute_not_exists(#version) OR (attribute_type(#version, :number) AND #version >= :zero))";
 
 /// A condition expression with the names and values that it uses; DynamoDB refuses unused ones.
 #[derive(Debug, Clone)]
@@ -23,32 +23,22 @@ pub(crate) struct Condition {
 
 impl Condition {
     /// For a write that creates or replaces.
-    pub(crate) fn to_put(precondition: &Precondition) -> Self {
+    pub(crate) fn to_put(form: &Form, precondition: &Precondition) -> Self {
         match precondition {
-            Precondition::Absent => Self::no_item(),
-            Precondition::Exists | Precondition::VersionIn(_) => Self::record(precondition),
+            Precondition::Absent => Self::no_item(form),
+            Precondition::Exists | Precondition::VersionIn(_) => Self::to_change(form, precondition),
             Precondition::None | Precondition::VersionNotIn(_) => {
-                let mut condition = Self::record(precondition);
+                let mut condition = Self::to_change(form, precondition);
                 condition.expression = format!("attribute_not_exists(#sk) OR ({})", condition.expression);
-                condition.names.insert("#sk".to_owned(), "sk".to_owned());
+                condition.names.insert("#sk".to_owned(), form.sort_key.to_owned());
                 condition
             }
         }
     }
 
-    /// For a write that needs a record: it is there, and as the precondition requires.
-    pub(crate) fn record(precondition: &Precondition) -> Self {
-        let name = |name: &str| (format!("#{name}"), name.to_owned());
-        let mut condition = Self {
-            expression: IS_RECORD.to_owned(),
-            names: HashMap::from([name("data"), name("version"), name("created_at")]),
-            values: HashMap::from([
-                (":map".to_owned(), AttributeValue::S("M".to_owned())),
-                (":number".to_owned(), AttributeValue::S("N".to_owned())),
-                (":string".to_owned(), AttributeValue::S("S".to_owned())),
-                (":zero".to_owned(), AttributeValue::N("0".to_owned())),
-            ]),
-        };
+    /// For a write that needs an item of the form: it is there, and as the precondition requires.
+    pub(crate) fn to_change(form: &Form, precondition: &Precondition) -> Self {
+        let mut condition = Self::of_the_form(form);
         match precondition {
             Precondition::None | Precondition::Exists | Precondition::Absent => {}
             // No version is below zero: the list is empty, and the condition never holds.
@@ -74,12 +64,45 @@ impl Condition {
     }
 
     /// For a write to an empty place.
-    pub(crate) fn no_item() -> Self {
+    pub(crate) fn no_item(form: &Form) -> Self {
         Self {
             expression: "attribute_not_exists(#sk)".to_owned(),
-            names: HashMap::from([("#sk".to_owned(), "sk".to_owned())]),
+            names: HashMap::from([("#sk".to_owned(), form.sort_key.to_owned())]),
             values: HashMap::new(),
         }
+    }
+
+    /// For a write over an item, whatever it is.
+    pub(crate) fn any_item(form: &Form) -> Self {
+        Self { expression: "attribute_exists(#sk)".to_owned(), ..Self::no_item(form) }
+    }
+
+    /// Holds for an item of the form, as far as a condition can tell.
+    fn of_the_form(form: &Form) -> Self {
+        let mut names = HashMap::from([
+            ("#content".to_owned(), form.content.to_owned()),
+            ("#version".to_owned(), "version".to_owned()),
+        ]);
+        let mut values = HashMap::from([
+            (":number".to_owned(), AttributeValue::S("N".to_owned())),
+            (":string".to_owned(), AttributeValue::S("S".to_owned())),
+            (":zero".to_owned(), AttributeValue::N("0".to_owned())),
+        ]);
+        let mut types = Vec::new();
+        for (index, type_name) in form.content_types().iter().enumerate() {
+            types.push(format!("attribute_type(#content, :type{index})"));
+            values.insert(format!(":type{index}"), AttributeValue::S((*type_name).to_owned()));
+        }
+        let mut expression = format!("({}) AND {HAS_GOOD_VERSION}", types.join(" OR "));
+        for time in form.times() {
+            names.insert(format!("#{time}"), (*time).to_owned());
+            // Writing to a string cannot fail.
+            let _ = write!(
+                expression,
+                " AND (attribute_not_exists(#{time}) OR attribute_type(#{time}, :string))"
+            );
+        }
+        Self { expression, names, values }
     }
 
     fn list(&mut self, versions: &[u64]) -> String {
@@ -97,18 +120,68 @@ impl Condition {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Present {
     Nothing,
-    /// An item that counts as none.
-    NoRecord,
-    Record,
+    /// An item that is not of the form and counts as none.
+    Odd,
+    OfTheForm,
 }
 
 impl Present {
     /// Judges the item that DynamoDB returns with the failed condition.
-    pub(crate) fn of(item: Option<&Item>, collection: &Collection) -> Self {
+    pub(crate) fn of(form: &Form, item: Option<&Item>) -> Self {
         match item {
             None => Self::Nothing,
-            Some(item) if to_record(collection, item.clone()).is_some() => Self::Record,
-            Some(_) => Self::NoRecord,
+            Some(item) if to_stored(form, item.clone()).is_some() => Self::OfTheForm,
+            Some(_) => Self::Odd,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::form::{CHECKPOINTS, RECORDS};
+
+    /// DynamoDB's longest condition expression in bytes.
+    const MAX_EXPRESSION: usize = 4 * 1024;
+
+    #[test]
+    fn every_name_and_value_is_used_and_every_one_used_is_given() {
+        let versions: Vec<u64> = (0..20).collect();
+        for form in [&RECORDS, &CHECKPOINTS] {
+            for precondition in [
+                Precondition::None,
+                Precondition::Exists,
+                Precondition::Absent,
+                Precondition::VersionIn(vec![]),
+                Precondition::VersionIn(versions.clone()),
+                Precondition::VersionNotIn(vec![]),
+                Precondition::VersionNotIn(versions.clone()),
+            ] {
+                for condition in
+                    [Condition::to_put(form, &precondition), Condition::to_change(form, &precondition)]
+                {
+                    let text = &condition.expression;
+                    let used = |sign: char| {
+                        let mut used: Vec<_> = text
+                            .match_indices(sign)
+                            .map(|(at, _)| {
+                                let rest = &text[at + 1..];
+                                let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+                                format!("{sign}{}", &rest[..end.unwrap_or(rest.len())])
+                            })
+                            .collect();
+                        used.sort();
+                        used.dedup();
+                        used
+                    };
+                    let mut names: Vec<_> = condition.names.keys().cloned().collect();
+                    let mut values: Vec<_> = condition.values.keys().cloned().collect();
+                    names.sort();
+                    values.sort();
+                    assert_eq!((used('#'), used(':')), (names, values), "{text}");
+                    assert!(text.len() <= MAX_EXPRESSION, "{text}");
+                }
+            }
         }
     }
 }

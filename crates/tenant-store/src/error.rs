@@ -15,7 +15,10 @@ pub enum StoreError {
     /// The item would exceed DynamoDB's 400 KB.
     #[error("the item would have {0} bytes")]
     TooLarge(usize),
-    /// DynamoDB's failure.
+    /// STS has issued no credentials that could be used, and yet no error.
+    #[error("the answer of AssumeRole holds no usable credentials")]
+    NoCredentials,
+    /// A failure of DynamoDB or STS.
     #[error(transparent)]
     Aws(#[from] AwsFailure),
 }
@@ -32,6 +35,7 @@ impl From<StoreError> for Problem {
                     crate::item::MAX_ITEM
                 ),
             ),
+            StoreError::NoCredentials => Problem::internal(error),
             StoreError::Aws(failure) => failure.into(),
         }
     }

@@ -2,15 +2,28 @@
 //!
 //! **Invariant:** every call carries the partition key of the bound tenant's context, and no method takes
 //! one. There is no Scan and no `PartiQL`.
+//!
+//! **Invariant:** in session mode no store holds the function's own client: it reaches a tenant's data in the
+//! tenant's session, or not at all. A session's tags come from the bound context, and a warm function keeps
+//! sessions by all that the tags say.
 
+mod access;
+mod checkpoints;
 mod condition;
+mod credentials;
 mod cursor;
 mod error;
+mod form;
 mod item;
+mod partition;
 mod precondition;
 mod records;
+mod sessions;
 
-pub use cursor::{Cursor, CursorError, Order};
+pub use checkpoints::Checkpoints;
+pub use credentials::Credentials;
+pub use cursor::{Cursor, CursorError, ListScope, Order};
 pub use error::StoreError;
+pub use partition::Saved;
 pub use precondition::Precondition;
-pub use records::{RecordKey, Records, Saved};
+pub use records::{RecordKey, Records};

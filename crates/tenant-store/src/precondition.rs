@@ -1,6 +1,6 @@
 //! What a writer requires of the present state (RFC 9110, section 13).
 
-/// The state that a record must be in for a write to take place.
+/// The state that a record or checkpoint must be in for a write to take place.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Precondition {
     /// Any, or none.
@@ -17,7 +17,7 @@ pub enum Precondition {
 }
 
 impl Precondition {
-    /// Whether it holds for the record's version, `None` where there is no record.
+    /// Whether it holds for the present version, `None` where there is none.
     #[must_use]
     pub fn holds(&self, version: Option<u64>) -> bool {
         match (self, version) {

@@ -1,13 +1,15 @@
 //! The local stack in process.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use aws_credential_types::Credentials;
+use aws_sdk_dynamodb::types::AttributeValue;
 use bytes::Bytes;
 use local_stack::{LocalStack, Options, TenantState};
 use serde_json::Value;
-use tenant_context::{Aws, AwsSettings, Secret, Table};
+use tenant_context::{Aws, AwsSettings, IsolationMode, Role, Secret, Table};
 
 use crate::http_client::{Answer, local, request, signed};
 
@@ -32,6 +34,14 @@ impl Stack {
     /// Where it does not start, with the reason.
     pub async fn start() -> Self {
         Self::with(|_| ()).await
+    }
+
+    /// Starts the stack in an isolation mode: `application` or `session`.
+    ///
+    /// # Panics
+    /// As [`Self::start`].
+    pub async fn in_mode(mode: &str) -> Self {
+        Self::with(|options| options.parameters.push(("IsolationMode".to_owned(), mode.to_owned()))).await
     }
 
     /// Starts a stack with changed options.
@@ -230,7 +240,12 @@ impl Stack {
                 (Table::ApiKeys, table("api-keys")),
                 (Table::Tenants, table("tenants")),
                 (Table::Records, table("records")),
+                (Table::Checkpoints, table("checkpoints")),
             ],
+            files_bucket: state.buckets.get("files").cloned(),
+            account_id: Some(state.account_id.clone()),
+            isolation: IsolationMode::Application,
+            roles: vec![(Role::TenantAccess, state.tenant_role_arn.clone())],
         })
     }
 
@@ -250,9 +265,7 @@ impl Stack {
         for table in self.state().tables.values() {
             let mut pages = dynamodb.scan().table_name(table).into_paginator().items().send();
             while let Some(item) = pages.next().await {
-                let item: std::collections::BTreeMap<_, _> =
-                    item.expect("the table can be read").into_iter().collect();
-                all.push(format!("{table} {item:?}"));
+                all.push(format!("{table} {}", members(&item.expect("the table can be read"))));
             }
         }
         all.sort();
@@ -264,5 +277,23 @@ impl Stack {
     pub fn admin_credentials(&self) -> Credentials {
         let admin = &self.state().admin;
         Credentials::new(&admin.access_key_id, &admin.secret_access_key, None, None, "test")
+    }
+}
+
+/// Attributes in the order of their names, at every depth.
+fn members(attributes: &HashMap<String, AttributeValue>) -> String {
+    let mut shown: Vec<_> =
+        attributes.iter().map(|(name, value)| format!("{name:?}: {}", show(value))).collect();
+    shown.sort();
+    format!("{{{}}}", shown.join(", "))
+}
+
+fn show(value: &AttributeValue) -> String {
+    if let Ok(attributes) = value.as_m() {
+        return members(attributes);
+    }
+    match value.as_l() {
+        Ok(items) => format!("[{}]", items.iter().map(show).collect::<Vec<_>>().join(", ")),
+        Err(_) => format!("{value:?}"),
     }
 }

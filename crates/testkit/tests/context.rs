@@ -4,8 +4,13 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use testkit::{Answer, Stack};
 
 /// A stack whose functions look each context up anew.
-async fn forgetful() -> Stack {
-    Stack::with(|options| options.parameters.push(("TenantContextTtl".to_owned(), "0".to_owned()))).await
+async fn forgetful(mode: &str) -> Stack {
+    Stack::with(|options| {
+        for (name, value) in [("TenantContextTtl", "0"), ("IsolationMode", mode)] {
+            options.parameters.push((name.to_owned(), value.to_owned()));
+        }
+    })
+    .await
 }
 
 /// Sets an attribute of globex's context.
@@ -28,9 +33,8 @@ async fn create(stack: &Stack) -> Answer {
     stack.as_tenant("globex", "POST", "/records/context", "{}").await
 }
 
-#[tokio::test]
-async fn each_status_has_its_answer_and_only_an_active_tenant_writes() {
-    let stack = forgetful().await;
+async fn each_status_has_its_answer_and_only_an_active_tenant_writes(mode: &str) {
+    let stack = forgetful(mode).await;
     for (status, expected, kind) in [
         ("suspended", 403, "tenant-suspended"),
         ("provisioning", 503, "tenant-provisioning"),
@@ -50,9 +54,8 @@ async fn each_status_has_its_answer_and_only_an_active_tenant_writes() {
     assert_eq!(create(&stack).await.status, 201);
 }
 
-#[tokio::test]
-async fn an_expired_key_opens_nothing_and_is_answered_like_an_unknown_one() {
-    let stack = forgetful().await;
+async fn an_expired_key_opens_nothing_and_is_answered_like_an_unknown_one(mode: &str) {
+    let stack = forgetful(mode).await;
     set(&stack, "expires_at", "2100-01-01T00:00:00Z").await;
     assert_eq!(create(&stack).await.status, 201);
     set(&stack, "expires_at", "2026-01-01T00:00:00Z").await;
@@ -63,9 +66,8 @@ async fn an_expired_key_opens_nothing_and_is_answered_like_an_unknown_one() {
     assert_eq!(create(&stack).await.likeness(), expired.likeness());
 }
 
-#[tokio::test]
-async fn a_key_that_the_gateway_takes_but_no_tenant_has_is_forbidden() {
-    let stack = Stack::start().await;
+async fn a_key_that_the_gateway_takes_but_no_tenant_has_is_forbidden(mode: &str) {
+    let stack = Stack::in_mode(mode).await;
     let client = stack.api_gateway();
     let key = client.create_api_key().name("stray").enabled(true).send().await.expect("a key");
     let plans = client.get_usage_plans().send().await.expect("plans");
@@ -82,9 +84,8 @@ async fn a_key_that_the_gateway_takes_but_no_tenant_has_is_forbidden() {
     assert_eq!(stack.contents().await, before);
 }
 
-#[tokio::test]
-async fn a_tenant_that_changes_its_isolation_leaves_the_pool_alone() {
-    let stack = forgetful().await;
+async fn a_tenant_that_changes_its_isolation_leaves_the_pool_alone(mode: &str) {
+    let stack = forgetful(mode).await;
     set(&stack, "isolation", "siloed").await;
     let before = stack.contents().await;
     // There is no silo yet: the request fails rather than falling back to the pool.
@@ -92,4 +93,11 @@ async fn a_tenant_that_changes_its_isolation_leaves_the_pool_alone() {
     assert_eq!((answer.status, answer.json()["type"].as_str()), (500, Some("urn:tenantry:problem:internal")));
     assert!(!String::from_utf8_lossy(&answer.body).contains("silo"), "{answer:?}");
     assert_eq!(stack.contents().await, before);
+}
+
+testkit::in_both_modes! {
+    each_status_has_its_answer_and_only_an_active_tenant_writes,
+    an_expired_key_opens_nothing_and_is_answered_like_an_unknown_one,
+    a_key_that_the_gateway_takes_but_no_tenant_has_is_forbidden,
+    a_tenant_that_changes_its_isolation_leaves_the_pool_alone,
 }

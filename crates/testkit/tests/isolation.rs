@@ -3,28 +3,37 @@
 
 use std::collections::BTreeSet;
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use local_stack::{Api, read_stack};
+use serde_json::{Value, json};
 use testkit::{Answer, Stack, workspace};
 
-/// For each route of the data API, how acme tries to reach what is globex's. `{id}` is `launch`, which only
-/// globex has, or `never`, which nobody has.
+/// For each route of the data API, how acme tries to reach what is globex's. `{id}` and `{name}` are `launch`,
+/// which only globex has, or `never`, which nobody has.
 const CASES: &[(&str, &str, Case)] = &[
     ("GET", "/tenant", Case::OwnTenant),
     ("POST", "/records/{collection}", Case::WritesOwn),
-    ("GET", "/records/{collection}", Case::ListsOwn),
+    ("GET", "/records/{collection}", Case::ListsOwn(&[])),
     ("GET", "/records/{collection}/{id}", Case::NotFound),
     ("PUT", "/records/{collection}/{id}", Case::WritesOwn),
     ("DELETE", "/records/{collection}/{id}", Case::NotFound),
+    ("POST", "/credentials", Case::OwnCredentials),
+    ("GET", "/checkpoints", Case::ListsOwn(&["sync"])),
+    ("GET", "/checkpoints/{name}", Case::NotFound),
+    ("PUT", "/checkpoints/{name}", Case::WritesOwn),
+    ("DELETE", "/checkpoints/{name}", Case::NotFound),
 ];
 
 #[derive(Debug, Clone, Copy)]
 enum Case {
     /// The answer is about the caller, whatever the request says.
     OwnTenant,
+    /// What is handed out reaches what is the caller's: tests of their own try it.
+    OwnCredentials,
     /// The answer is that for what never was.
     NotFound,
-    /// What is listed is the caller's.
-    ListsOwn,
+    /// What is listed is the caller's: these names or ids.
+    ListsOwn(&'static [&'static str]),
     /// What is written is the caller's.
     WritesOwn,
 }
@@ -45,20 +54,21 @@ fn every_route_of_the_template_has_an_isolation_case() {
 }
 
 async fn attempt(stack: &Stack, tenant: &str, method: &str, path: &str, id: &str) -> Answer {
-    let path = path.replace("{collection}", "plans").replace("{id}", id);
+    let path = path.replace("{collection}", "plans").replace("{id}", id).replace("{name}", id);
     let body = if matches!(method, "POST" | "PUT") { r#"{"title":"of the intruder"}"# } else { "" };
     stack.as_tenant(tenant, method, &path, body).await
 }
 
-/// What the tables hold of globex.
+/// What the tables hold of globex and of its key.
 async fn of_globex(stack: &Stack) -> Vec<String> {
-    stack.contents().await.into_iter().filter(|item| item.contains("globex")).collect()
+    let key = &stack.tenant("globex").api_key_id;
+    let is_theirs = |item: &String| item.contains("globex") || item.contains(key);
+    stack.contents().await.into_iter().filter(is_theirs).collect()
 }
 
-#[tokio::test]
-async fn no_route_reaches_another_tenants_data() {
+async fn no_route_reaches_another_tenants_data(mode: &str) {
     for (method, path, case) in CASES {
-        let stack = Stack::start().await;
+        let stack = Stack::in_mode(mode).await;
         let before = stack.contents().await;
         let victim = of_globex(&stack).await;
         let foreign = attempt(&stack, "acme", method, path, "launch").await;
@@ -70,47 +80,100 @@ async fn no_route_reaches_another_tenants_data() {
                 assert_eq!(foreign.json()["tenant_id"], "acme");
                 assert_eq!(stack.contents().await, before);
             }
+            Case::OwnCredentials => {
+                // The title is no member of the request's.
+                assert_eq!(foreign.status, 422);
+                let own = stack.as_tenant("acme", method, path, "").await.json();
+                assert_eq!((own["prefix"].as_str(), own["credentials"].is_object()), (Some("acme/"), true));
+                assert_eq!(stack.contents().await, before);
+            }
             Case::NotFound => {
                 let never = attempt(&stack, "acme", method, path, "never").await;
                 assert_eq!(foreign.status, 404, "{method} {path}");
                 assert_eq!(foreign.likeness(), never.likeness(), "{method} {path}");
                 assert_eq!(stack.contents().await, before, "{method} {path} wrote something");
             }
-            Case::ListsOwn => {
-                assert_eq!(
-                    (foreign.status, foreign.json()["items"].as_array().map(Vec::len)),
-                    (200, Some(0))
-                );
+            Case::ListsOwn(own) => {
+                let page = foreign.json();
+                let items = page["items"].as_array().expect("items").iter();
+                let listed: Vec<_> = items.map(|item| item.get("name").unwrap_or(&item["id"])).collect();
+                assert_eq!(foreign.status, 200, "{method} {path}");
+                assert_eq!(listed, *own, "{method} {path}");
                 assert_eq!(stack.contents().await, before);
             }
             Case::WritesOwn => {
                 assert_eq!(foreign.status, 201, "{method} {path}");
-                let own = attempt(&stack, "globex", "GET", "/records/{collection}/{id}", "launch").await;
-                assert_eq!(own.json()["data"]["title"], "Ours alone");
+                for (path, member) in
+                    [("/records/{collection}/{id}", "/data/title"), ("/checkpoints/{name}", "/value/source")]
+                {
+                    let own = attempt(&stack, "globex", "GET", path, "launch").await.json();
+                    assert_eq!(own.pointer(member), Some(&json!("Ours alone")), "{own}");
+                }
             }
         }
     }
 }
 
-#[tokio::test]
-async fn a_put_or_delete_that_must_hit_anothers_record_changes_and_writes_nothing() {
-    let stack = Stack::start().await;
-    let before = stack.contents().await;
-    let key = &stack.tenant("acme").api_key;
-    for (method, header) in
-        [("PUT", ("If-Match", "*")), ("PUT", ("If-Match", "\"1\"")), ("DELETE", ("If-Match", "\"1\""))]
-    {
-        let foreign = stack.call(key, method, "/records/plans/launch", &[header], "{}").await;
-        let never = stack.call(key, method, "/records/plans/never", &[header], "{}").await;
-        assert!(matches!(foreign.status, 404 | 412));
-        assert_eq!(foreign.likeness(), never.likeness());
+async fn a_put_or_delete_that_must_hit_anothers_thing_changes_and_writes_nothing(mode: &str) {
+    for place in ["/records/plans", "/checkpoints"] {
+        let stack = Stack::in_mode(mode).await;
+        let before = stack.contents().await;
+        let key = &stack.tenant("acme").api_key;
+        for (method, header) in
+            [("PUT", ("If-Match", "*")), ("PUT", ("If-Match", "\"1\"")), ("DELETE", ("If-Match", "\"1\""))]
+        {
+            let foreign = stack.call(key, method, &format!("{place}/launch"), &[header], "{}").await;
+            let never = stack.call(key, method, &format!("{place}/never"), &[header], "{}").await;
+            assert!(matches!(foreign.status, 404 | 412), "{method} {place}: {foreign:?}");
+            assert_eq!(foreign.likeness(), never.likeness());
+        }
+        assert_eq!(stack.contents().await, before);
     }
-    assert_eq!(stack.contents().await, before);
 }
 
-#[tokio::test]
-async fn the_control_api_takes_no_tenants_key_no_function_and_no_stranger() {
-    let stack = Stack::start().await;
+/// Gives globex a second key's context, as a rotation would.
+async fn second_key(stack: &Stack) -> &'static str {
+    let (dynamodb, table) = (stack.aws().dynamodb().clone(), stack.state().tables["api-keys"].clone());
+    let first = AttributeValue::S(stack.tenant("globex").api_key_id.clone());
+    let read = dynamodb.get_item().table_name(&table).key("api_key_id", first).send().await;
+    let mut item = read.expect("readable").item.expect("globex's context");
+    item.insert("api_key_id".to_owned(), AttributeValue::S("secondkey1".to_owned()));
+    dynamodb.put_item().table_name(&table).set_item(Some(item)).send().await.expect("written");
+    "secondkey1"
+}
+
+async fn a_second_key_of_a_tenant_shares_its_records_and_none_of_its_checkpoints(mode: &str) {
+    let stack = Stack::in_mode(mode).await;
+    let second = second_key(&stack).await;
+    let as_second = async |function: &str, case: &str| {
+        let path = workspace().join("events").join(function).join(format!("{case}.json"));
+        let mut event: Value =
+            serde_json::from_slice(&std::fs::read(path).expect("an event")).expect("an event is JSON");
+        event["requestContext"]["identity"]["apiKeyId"] = second.into();
+        stack.invoke(function, event.to_string()).await
+    };
+    let victim = of_globex(&stack).await;
+    assert_eq!(as_second("records-get", "ok").await.status, 200);
+    for function in ["checkpoints-get", "checkpoints-delete"] {
+        let foreign = as_second(function, "ok").await;
+        assert_eq!(foreign.status, 404, "{function}");
+        let never = as_second(function, "missing-checkpoint").await;
+        assert_eq!(foreign.likeness(), never.likeness(), "{function}");
+    }
+    let page = as_second("checkpoints-list", "ok").await.json();
+    assert_eq!(page, json!({"items": [], "next_cursor": null}));
+    assert_eq!(as_second("checkpoints-put", "only-version-7").await.status, 412);
+    assert_eq!(of_globex(&stack).await, victim);
+    // What it writes under the first key's name is its own.
+    assert_eq!(as_second("checkpoints-put", "only-if-new").await.status, 201);
+    assert_eq!(as_second("checkpoints-get", "ok").await.json()["value"], json!({"page": 7}));
+    let own = stack.event("checkpoints-get", "ok").await.json();
+    assert_eq!((own["version"].clone(), own["value"]["source"].clone()), (json!(1), json!("globex-weather")));
+    assert_eq!(of_globex(&stack).await, victim);
+}
+
+async fn the_control_api_takes_no_tenants_key_no_function_and_no_stranger(mode: &str) {
+    let stack = Stack::in_mode(mode).await;
     let before = stack.contents().await;
     let body = r#"{"name":"x","email":"x@x.example","tier":"free"}"#;
     let url = format!("{}/tenants", stack.state().admin_url);
@@ -128,4 +191,11 @@ async fn the_control_api_takes_no_tenants_key_no_function_and_no_stranger() {
         assert_eq!(answer.status, 403, "{answer:?}");
     }
     assert_eq!(stack.contents().await, before);
+}
+
+testkit::in_both_modes! {
+    no_route_reaches_another_tenants_data,
+    a_put_or_delete_that_must_hit_anothers_thing_changes_and_writes_nothing,
+    a_second_key_of_a_tenant_shares_its_records_and_none_of_its_checkpoints,
+    the_control_api_takes_no_tenants_key_no_function_and_no_stranger,
 }

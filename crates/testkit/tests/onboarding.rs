@@ -89,7 +89,7 @@ async fn onboard(
 ) -> Result<contract::Onboarded<ApiKeyValue>, ControlError> {
     let opened = Onboarding::open(aws).await.expect("the tables are named");
     let operator = Arc::new(Operator::new("arn:aws:iam::123456789012:user/test"));
-    Onboarding::bind(&opened, &operator).onboard(&request(id), now).await
+    Onboarding::bind(&opened, &operator, now).onboard(&request(id), now).await
 }
 
 /// The tenant is active with one working key, in the gateway and in the tables.

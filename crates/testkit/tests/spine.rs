@@ -14,9 +14,8 @@ fn ids(page: &Value) -> Vec<String> {
         .collect()
 }
 
-#[tokio::test]
-async fn a_record_is_created_read_replaced_and_deleted() {
-    let stack = Stack::start().await;
+async fn a_record_is_created_read_replaced_and_deleted(mode: &str) {
+    let stack = Stack::in_mode(mode).await;
     let created = stack
         .as_tenant("globex", "POST", "/records/tasks", r#"{"n":1.50,"big":12345678901234567890.123456789}"#)
         .await;
@@ -34,9 +33,8 @@ async fn a_record_is_created_read_replaced_and_deleted() {
     assert_eq!(stack.as_tenant("globex", "GET", &location, "").await.status, 404);
 }
 
-#[tokio::test]
-async fn pages_hold_every_record_once_in_order_both_ways() {
-    let stack = Stack::start().await;
+async fn pages_hold_every_record_once_in_order_both_ways(mode: &str) {
+    let stack = Stack::in_mode(mode).await;
     let all: BTreeSet<String> = (0..23).map(|n| format!("r{n:02}")).collect();
     for id in &all {
         assert_eq!(stack.as_tenant("globex", "PUT", &format!("/records/pages/{id}"), "{}").await.status, 201);
@@ -71,9 +69,8 @@ async fn pages_hold_every_record_once_in_order_both_ways() {
     }
 }
 
-#[tokio::test]
-async fn a_cursor_of_another_list_is_refused() {
-    let stack = Stack::start().await;
+async fn a_cursor_of_another_list_is_refused(mode: &str) {
+    let stack = Stack::in_mode(mode).await;
     let page = stack.as_tenant("globex", "GET", "/records/notes?limit=1", "").await.json();
     let cursor = page["next_cursor"].as_str().expect("a cursor");
     for path in ["/records/plans?limit=1&cursor=", "/records/notes?order=desc&cursor="] {
@@ -88,9 +85,8 @@ async fn a_cursor_of_another_list_is_refused() {
     assert_eq!(page["items"][0]["data"]["title"], "Giant magnet");
 }
 
-#[tokio::test]
-async fn conditions_decide_between_two_writers() {
-    let stack = Stack::start().await;
+async fn conditions_decide_between_two_writers(mode: &str) {
+    let stack = Stack::in_mode(mode).await;
     let key = &stack.tenant("globex").api_key;
     let put = async |header: (&str, &str), body: &str| {
         stack.call(key, "PUT", "/records/race/one", &[header], body).await.status
@@ -111,9 +107,8 @@ async fn conditions_decide_between_two_writers() {
     assert_eq!(delete(("If-Match", "\"4\"")).await, 404);
 }
 
-#[tokio::test]
-async fn twenty_writers_with_one_version_have_one_winner() {
-    let stack = Stack::start().await;
+async fn twenty_writers_with_one_version_have_one_winner(mode: &str) {
+    let stack = Stack::in_mode(mode).await;
     let key = &stack.tenant("globex").api_key;
     let writers =
         (0..20).map(|n| {
@@ -128,11 +123,10 @@ async fn twenty_writers_with_one_version_have_one_winner() {
     assert_eq!((statuses[0], &statuses[1..]), (200, &[412; 19][..]));
 }
 
-#[tokio::test]
-async fn an_item_of_a_tenants_own_making_is_a_record_of_version_0_or_none_at_all() {
+async fn an_item_of_a_tenants_own_making_is_a_record_of_version_0_or_none_at_all(mode: &str) {
     use aws_sdk_dynamodb::types::AttributeValue;
 
-    let stack = Stack::start().await;
+    let stack = Stack::in_mode(mode).await;
     let put = async |id: &str, data: AttributeValue| {
         let table = &stack.state().tables["records"];
         let request = stack.aws().dynamodb().put_item().table_name(table);
@@ -160,9 +154,8 @@ async fn an_item_of_a_tenants_own_making_is_a_record_of_version_0_or_none_at_all
     assert_eq!(stack.as_tenant("globex", "GET", "/records/own/odd", "").await.status, 200);
 }
 
-#[tokio::test]
-async fn a_record_over_400_kb_is_refused_and_a_page_never_bursts_the_answer() {
-    let stack = Stack::start().await;
+async fn a_record_over_400_kb_is_refused_and_a_page_never_bursts_the_answer(mode: &str) {
+    let stack = Stack::in_mode(mode).await;
     let data = |size: usize| json!({"text": "\"".repeat(size)}).to_string();
     let refused = stack.as_tenant("globex", "PUT", "/records/big/none", &data(410_000)).await;
     assert_eq!(
@@ -189,9 +182,8 @@ async fn a_record_over_400_kb_is_refused_and_a_page_never_bursts_the_answer() {
     assert_eq!(seen, (0..12).map(|n| format!("r{n:02}")).collect::<Vec<_>>());
 }
 
-#[tokio::test]
-async fn every_record_id_of_the_grammar_survives_its_url() {
-    let stack = Stack::start().await;
+async fn every_record_id_of_the_grammar_survives_its_url(mode: &str) {
+    let stack = Stack::in_mode(mode).await;
     let longest = "~".repeat(128);
     for id in ["a", "...", "-", "_", "~", "A.b-c_d~e", longest.as_str()] {
         let path = format!("/records/odd/{id}");
@@ -207,9 +199,8 @@ async fn every_record_id_of_the_grammar_survives_its_url() {
     }
 }
 
-#[tokio::test]
-async fn four_hundred_requests_at_once_are_all_answered_and_never_mixed() {
-    let stack = Stack::start().await;
+async fn four_hundred_requests_at_once_are_all_answered_and_never_mixed(mode: &str) {
+    let stack = Stack::in_mode(mode).await;
     let tenants = ["acme", "globex", "initech"];
     let all = (0..400).map(|n| {
         let (stack, tenant) = (&stack, tenants[n % 3]);
@@ -247,4 +238,16 @@ async fn four_hundred_requests_at_once_are_all_answered_and_never_mixed() {
             );
         }
     }
+}
+
+testkit::in_both_modes! {
+    a_record_is_created_read_replaced_and_deleted,
+    pages_hold_every_record_once_in_order_both_ways,
+    a_cursor_of_another_list_is_refused,
+    conditions_decide_between_two_writers,
+    twenty_writers_with_one_version_have_one_winner,
+    an_item_of_a_tenants_own_making_is_a_record_of_version_0_or_none_at_all,
+    a_record_over_400_kb_is_refused_and_a_page_never_bursts_the_answer,
+    every_record_id_of_the_grammar_survives_its_url,
+    four_hundred_requests_at_once_are_all_answered_and_never_mixed,
 }

@@ -14,5 +14,5 @@ async fn main() -> Result<(), StartError> {
 async fn handle(request: Request, onboarding: Onboarding) -> Result<Reply, Problem> {
     let onboarded = onboarding.onboard(&request.json::<OnboardRequest>()?, request.time()).await?;
     let location = format!("{}/{}", request.url_path(), onboarded.tenant.tenant_id);
-    Ok(Reply::json(201, &onboarded)?.with_location(&location))
+    Ok(Reply::json(201, &onboarded)?.with_location(&location).with_no_store())
 }

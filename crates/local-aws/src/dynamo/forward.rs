@@ -114,6 +114,19 @@ impl Forward {
     }
 }
 
+/// The answer to a call that ended without one.
+pub(super) fn failed() -> Response {
+    Protocol::Json.answer(&Refusal::ServiceFailed("The database has not answered."))
+}
+
+/// Whether a call may change what tables there are, or their keys.
+pub(super) fn changes_a_table(request: &Request) -> bool {
+    let target = request.headers.get(TARGET).map(HeaderValue::as_bytes).unwrap_or_default();
+    let operation = target.rsplit(|byte| *byte == b'.').next().unwrap_or_default();
+    matches!(operation, b"CreateTable" | b"DeleteTable" | b"UpdateTable" | b"ImportTable")
+        || operation.starts_with(b"RestoreTable")
+}
+
 /// A new request, of the parts that decide the call alone.
 fn inner_request(uri: &Uri, sent: &HeaderMap, body: Bytes) -> http::Request<Full<Bytes>> {
     let mut request = http::Request::new(Full::new(body));

@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::Error;
 use crate::front::Service;
+use crate::iam::DatabaseSchemas;
 use crate::principals::Principal;
 use forward::Forward;
 use server::Server;
@@ -28,7 +29,8 @@ use server::Server;
 pub struct Dynamo {
     database: Database,
     server: Server,
-    forward: Forward,
+    forward: Arc<Forward>,
+    schemas: Arc<DatabaseSchemas>,
 }
 
 impl Dynamo {
@@ -46,8 +48,9 @@ impl Dynamo {
     pub fn open(path: Option<&Path>) -> Result<Self, Error> {
         let database = open_database(path)?;
         let server = Server::start(database.clone())?;
-        let forward = Forward::new(server.address());
-        Ok(Self { database, server, forward })
+        let forward = Arc::new(Forward::new(server.address()));
+        let schemas = Arc::new(DatabaseSchemas::new(database.clone()));
+        Ok(Self { database, server, forward, schemas })
     }
 
     /// Makes the tables that are missing, and sets each one's time to live as its template says.
@@ -81,7 +84,14 @@ impl Dynamo {
         let saved = Database::new(text(path)?).map_err(|error| snapshot(path, error.into()))?;
         tables.iter().try_for_each(|table| tables::ensure(&saved, table))?;
         drop(saved);
-        self.database.restore_from(text(path)?).map_err(|error| snapshot(path, error.into()))
+        let restored = self.database.restore_from(text(path)?);
+        self.schemas.forget_all();
+        restored.map_err(|error| snapshot(path, error.into()))
+    }
+
+    /// The tables' key schemas, which conditions on keys are judged with.
+    pub(crate) fn schemas(&self) -> Arc<DatabaseSchemas> {
+        Arc::clone(&self.schemas)
     }
 
     /// Makes a call of the stack's own, such as a seed's: the operation's name and its JSON.
@@ -120,7 +130,19 @@ impl Dynamo {
 
 impl Service for Dynamo {
     fn call(&self, request: Request, _: Arc<Principal>) -> BoxFuture<'_, Response> {
-        Box::pin(self.forward.call(request))
+        Box::pin(async move {
+            if !forward::changes_a_table(&request) {
+                return self.forward.call(request).await;
+            }
+            // It is carried out also when its client has left, and what was known of the table is old then.
+            let (forward, schemas) = (Arc::clone(&self.forward), Arc::clone(&self.schemas));
+            let call = tokio::spawn(async move {
+                let response = forward.call(request).await;
+                schemas.forget_all();
+                response
+            });
+            call.await.unwrap_or_else(|_| forward::failed())
+        })
     }
 }
 

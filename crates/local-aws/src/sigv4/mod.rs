@@ -148,6 +148,15 @@ impl Verifier {
         Ok(())
     }
 
+    /// The principal of an access key id: one of the register, or of a session that the presented token tells.
+    fn principal(&self, presented: &Presented) -> Option<Arc<Principal>> {
+        let access_key_id = &presented.access_key_id;
+        self.principals.find(access_key_id).or_else(|| {
+            let token = presented.token.as_ref()?;
+            self.principals.open_session(access_key_id, token)
+        })
+    }
+
     /// Compares the signature and the session token, and only then says what was wrong.
     fn check_signature(
         &self,
@@ -165,7 +174,7 @@ impl Verifier {
             payload_hash: &payload_hash(request, is_s3, presented.expires.is_some())?,
         };
         let string_to_sign = presented.string_to_sign(&canonical.hash());
-        let principal = self.principals.find(&presented.access_key_id);
+        let principal = self.principal(presented);
         let secret = principal.as_deref().map_or(&self.decoy, |principal| &principal.secret);
         let expected = key::signature(secret.expose(), &presented.scope, &string_to_sign);
         let is_right = bool::from(expected.ct_eq(&presented.signature));

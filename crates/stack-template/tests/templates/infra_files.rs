@@ -3,10 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
+use iam_policy::Named;
 use serde_json::Value;
-use stack_template::{Authorization, Inputs, Stack, read};
+use stack_template::{Authorization, Inputs, Role, Stack, read};
 
 fn stack() -> Stack {
+    stack_in("application")
+}
+
+/// The stack in an isolation mode.
+fn stack_in(mode: &str) -> Stack {
     let infra = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../infra");
     let inputs = Inputs {
         template: infra.join("template.yaml"),
@@ -14,7 +20,7 @@ fn stack() -> Stack {
         account_id: "123456789012".to_owned(),
         region: "eu-central-1".to_owned(),
         stack_name: "tenantry".to_owned(),
-        parameters: BTreeMap::new(),
+        parameters: BTreeMap::from([("IsolationMode".to_owned(), mode.to_owned())]),
     };
     read(&inputs).unwrap_or_else(|error| panic!("{error}"))
 }
@@ -42,6 +48,11 @@ fn the_routes_are_those_of_the_design() {
             ("GET", "/records/{collection}/{id}", "records-get"),
             ("PUT", "/records/{collection}/{id}", "records-put"),
             ("DELETE", "/records/{collection}/{id}", "records-delete"),
+            ("POST", "/credentials", "credentials-create"),
+            ("GET", "/checkpoints", "checkpoints-list"),
+            ("GET", "/checkpoints/{name}", "checkpoints-get"),
+            ("PUT", "/checkpoints/{name}", "checkpoints-put"),
+            ("DELETE", "/checkpoints/{name}", "checkpoints-delete"),
             ("POST", "/tenants", "admin-tenants-create"),
             ("GET", "/tenants/{tenant_id}", "admin-tenants-get"),
         ]
@@ -90,8 +101,9 @@ fn no_tables_name_begins_like_a_silos() {
 
 #[test]
 fn no_role_may_scan_and_none_has_a_wildcard_action() {
-    for role in stack().roles {
-        for (name, document) in &role.policies {
+    for role in stack().roles.into_iter().chain(stack_in("session").roles) {
+        for Named { name, policy } in &role.policies {
+            let document = policy.to_json();
             for statement in document["Statement"].as_array().expect("statements in a list") {
                 for action in texts(&statement["Action"]) {
                     let wide =
@@ -105,11 +117,17 @@ fn no_role_may_scan_and_none_has_a_wildcard_action() {
 }
 
 #[test]
-fn every_statement_of_the_tenants_role_tests_every_tag() {
-    let stack = stack();
-    let role =
-        stack.roles.iter().find(|role| role.name == "tenantry-tenant-access").expect("the tenants' role");
-    for (_, document) in &role.policies {
+fn every_statement_of_the_tenants_roles_tests_every_tag() {
+    for name in ["tenantry-tenant-access", "tenantry-tenant-function"] {
+        let stack = stack_in("session");
+        let role = stack.roles.iter().find(|role| role.name == name).expect("a role for tenants");
+        tests_every_tag(role);
+    }
+}
+
+fn tests_every_tag(role: &Role) {
+    for Named { policy, .. } in &role.policies {
+        let document = policy.to_json();
         assert_eq!(document["Version"], "2012-10-17", "variables need it");
         for statement in document["Statement"].as_array().expect("statements in a list") {
             let condition = &statement["Condition"];
@@ -138,6 +156,33 @@ fn every_statement_of_the_tenants_role_tests_every_tag() {
             }
         }
     }
+}
+
+#[test]
+fn in_session_mode_functions_hold_no_grant_on_tenants_data_but_may_assume_the_role_for_it() {
+    let stack = stack_in("session");
+    let tenant = stack.roles.iter().find(|role| role.name == "tenantry-tenant-function").expect("the role");
+    let trust = tenant.trust.to_json();
+    let trusted = texts(&trust["Statement"][0]["Condition"]["ArnLike"]["aws:PrincipalArn"]);
+    let mut assuming = BTreeSet::new();
+    for function in &stack.functions {
+        let role = stack.roles.iter().find(|role| role.name == function.role).expect("the function's role");
+        for Named { policy, .. } in &role.policies {
+            for statement in policy.statements() {
+                let resources = statement.resources().unwrap_or_default();
+                for table in ["records", "checkpoints"] {
+                    let reaches = resources.iter().any(|resource| resource.ends_with(table));
+                    assert!(!reaches, "{} reaches {resources:?}", function.name);
+                }
+                if resources.contains(&tenant.arn) {
+                    assuming.insert(format!("{}*", role.arn));
+                }
+            }
+        }
+    }
+    let trusted: BTreeSet<_> = trusted.into_iter().map(ToOwned::to_owned).collect();
+    assert_eq!(trusted, assuming);
+    assert!(stack_in("application").roles.iter().all(|role| role.name != tenant.name));
 }
 
 #[test]

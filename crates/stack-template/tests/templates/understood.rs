@@ -65,14 +65,14 @@ fn a_policy_without_a_version_stays_without() {
     );
     let stack = stack(&text, PLANS, &[]);
     let role = stack.roles.iter().find(|role| role.name == "shop-GetRole").expect("the function's role");
-    assert_eq!(role.policies[0].1.get("Version"), None);
+    assert_eq!(role.policies[0].policy.to_json().get("Version"), None);
 }
 
 #[test]
 fn a_roles_trust_names_the_account() {
     let stack = stack(TEMPLATE, PLANS, &[]);
     let role = stack.roles.iter().find(|role| role.name == "reader").expect("the declared role");
-    assert_eq!(role.trust["Statement"][0]["Principal"]["AWS"], "123456789012");
+    assert_eq!(role.trust.to_json()["Statement"][0]["Principal"]["AWS"], "123456789012");
 }
 
 #[test]

@@ -15,7 +15,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser as _;
-use tenant_context::{Aws, AwsSettings, Secret};
+use tenant_context::{Aws, AwsSettings, IsolationMode, Secret};
 use testkit::Stack;
 use testkit::conformance::{Case, Outcome, Tag, Target, run};
 
@@ -81,6 +81,10 @@ fn aws(flags: Flags) -> Result<Aws, String> {
         system_roots: true,
         context_ttl: Duration::ZERO,
         tables: Vec::new(),
+        files_bucket: None,
+        account_id: None,
+        isolation: IsolationMode::Application,
+        roles: Vec::new(),
     }))
 }
 

@@ -1,0 +1,105 @@
+//! What a request's conditions are held against.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use http::header::USER_AGENT;
+use iam_policy::Context;
+use local_http::Request;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use super::Value;
+use crate::principals::{Principal, PrincipalKind};
+
+/// The keys that this stack knows: one of them that a request lacks is absent. A condition on any other cannot
+/// be judged here, and allows nothing.
+const KNOWN: &[&str] = &[
+    "aws:CurrentTime",
+    "aws:EpochTime",
+    "aws:MultiFactorAuthAge",
+    "aws:MultiFactorAuthPresent",
+    "aws:PrincipalAccount",
+    "aws:PrincipalArn",
+    "aws:PrincipalIsAWSService",
+    "aws:PrincipalTag/*",
+    "aws:PrincipalType",
+    "aws:RequestTag/*",
+    "aws:RequestedRegion",
+    "aws:ResourceAccount",
+    "aws:SecureTransport",
+    "aws:SourceAccount",
+    "aws:SourceArn",
+    "aws:SourceIp",
+    "aws:SourceVpc",
+    "aws:SourceVpce",
+    "aws:TagKeys",
+    "aws:TokenIssueTime",
+    "aws:UserAgent",
+    "aws:ViaAWSService",
+    "aws:userid",
+    "aws:username",
+    "dynamodb:Attributes",
+    "dynamodb:EnclosingOperation",
+    "dynamodb:LeadingKeys",
+    "dynamodb:ReturnConsumedCapacity",
+    "dynamodb:ReturnValues",
+    "dynamodb:Select",
+    "sts:ExternalId",
+    "sts:RoleSessionName",
+    "sts:SourceIdentity",
+    "sts:TransitiveTagKeys",
+];
+
+/// The global condition keys of a request.
+pub(super) fn of(principal: &Principal, request: &Request, now: SystemTime, region: &str) -> Context {
+    let mut context = Context::knowing(KNOWN);
+    context.set("aws:CurrentTime", rfc3339(now));
+    context.set("aws:EpochTime", seconds(now).to_string());
+    context.set("aws:PrincipalAccount", &principal.account_id);
+    context.set("aws:PrincipalArn", principal.role_or_user_arn());
+    context.set("aws:PrincipalIsAWSService", "false");
+    context.set("aws:RequestedRegion", region);
+    context.set("aws:ResourceAccount", &principal.account_id);
+    // The local addresses have no TLS.
+    context.set("aws:SecureTransport", "false");
+    context.set("aws:SourceIp", request.peer.ip().to_string());
+    context.set("aws:ViaAWSService", "false");
+    context.set("aws:userid", &principal.user_id);
+    if let Some(agent) = request.headers.get(USER_AGENT).and_then(|value| value.to_str().ok()) {
+        context.set("aws:UserAgent", agent);
+    }
+    match &principal.kind {
+        PrincipalKind::Admin => {
+            context.set("aws:PrincipalType", "User");
+            context.set("aws:username", principal.arn.rsplit('/').next().unwrap_or_default());
+        }
+        PrincipalKind::FunctionRole { .. } => context.set("aws:PrincipalType", "AssumedRole"),
+        PrincipalKind::Session(facts) => {
+            context.set("aws:PrincipalType", "AssumedRole");
+            context.set("aws:TokenIssueTime", rfc3339(facts.issued_at));
+            for (key, value) in &facts.tags {
+                context.set(&format!("aws:PrincipalTag/{key}"), value);
+            }
+        }
+    }
+    context
+}
+
+/// Adds a service's own keys.
+pub(super) fn add(context: &mut Context, keys: &[(impl AsRef<str>, Value)]) {
+    for (key, value) in keys {
+        match value {
+            Value::One(value) => context.set(key.as_ref(), value),
+            Value::Many(values) => context.set_all(key.as_ref(), values.clone()),
+            Value::Unknown(reason) => context.set_unknown(key.as_ref(), reason),
+        }
+    }
+}
+
+fn rfc3339(at: SystemTime) -> String {
+    OffsetDateTime::from(at).format(&Rfc3339).unwrap_or_default()
+}
+
+fn seconds(at: SystemTime) -> u64 {
+    at.duration_since(UNIX_EPOCH).map(|since| since.as_secs()).unwrap_or_default()
+}

@@ -1,0 +1,98 @@
+//! The AWS account that the stack stands for: its principals, its policies, and the address of its services.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use local_aws::{Dynamo, Front, Iam, MAX_BODY_BYTES, Principals, Secret, Services, Sessions, Sts, Verifier};
+use local_gateway::Management;
+use local_http::{Limits, Request};
+use stack_template::Role;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::adapters::{ApiGatewayCalls, DynamoCalls, LambdaCalls};
+use crate::clock::StackClock;
+use crate::parts::admin;
+use crate::shared::Shared;
+use crate::state::{AdminCredentials, write_private};
+use crate::templates::{ACCOUNT, REGION};
+
+/// Who can sign requests, and what they may do.
+pub(crate) struct Account {
+    pub(crate) admin: AdminCredentials,
+    pub(crate) principals: Arc<Principals>,
+    pub(crate) iam: Arc<Iam>,
+    pub(crate) verifier: Arc<Verifier>,
+}
+
+impl Account {
+    /// Opens the account with the template's roles. Its keys are kept with the data, so that credentials
+    /// outlive a restart.
+    pub(crate) fn open(
+        data: Option<&Path>,
+        roles: &[Role],
+        dynamo: &Dynamo,
+        clock: &Arc<StackClock>,
+        developer_stands_for_functions: bool,
+    ) -> anyhow::Result<Self> {
+        let principals = Arc::new(Principals::new(ACCOUNT).with_sessions(sessions(data)?));
+        let admin = admin(data, &principals)?;
+        let verifier = Arc::new(Verifier::new(Arc::clone(&principals), REGION, Arc::clone(clock) as _)?);
+        let iam = Iam::new(ACCOUNT, REGION, dynamo, Arc::clone(clock) as _)
+            .developer_stands_for_functions(developer_stands_for_functions);
+        iam.set_roles(roles);
+        Ok(Self { admin, principals, iam: Arc::new(iam), verifier })
+    }
+
+    /// Serves the account's services.
+    pub(crate) fn serve(
+        &self,
+        listener: TcpListener,
+        shared: &Shared,
+        management_rates: bool,
+        stop: CancellationToken,
+    ) -> JoinHandle<()> {
+        let clock = Arc::clone(&shared.clock);
+        let management = Management::new(
+            Arc::clone(&shared.keys),
+            Arc::clone(&shared.live),
+            Arc::new(move || clock.now()),
+            management_rates,
+        );
+        let gate = || shared.gate.clone();
+        let sts = Sts::new(
+            Arc::clone(&self.principals),
+            Arc::clone(&self.iam) as _,
+            Arc::clone(&shared.clock) as _,
+        );
+        let services = Services {
+            dynamodb: Arc::new(DynamoCalls(Arc::clone(&shared.dynamo), gate())),
+            api_gateway: Arc::new(ApiGatewayCalls(Arc::new(management), gate(), shared.notices.clone())),
+            lambda: Arc::new(LambdaCalls(Arc::clone(&shared.lambda), gate())),
+            sts: Arc::new(sts),
+        };
+        let front = Arc::new(Front::new(Arc::clone(&self.verifier), Arc::clone(&self.iam) as _, services));
+        let limits = Limits { max_body: MAX_BODY_BYTES, max_header_bytes: 32_768, ..Limits::default() };
+        tokio::spawn(local_http::serve(listener, limits, stop, move |request: Request| {
+            let front = Arc::clone(&front);
+            async move { front.handle(request).await }
+        }))
+    }
+}
+
+/// Sessions under the key that is kept with the data.
+fn sessions(data: Option<&Path>) -> anyhow::Result<Sessions> {
+    let Some(path) = data.map(|folder| folder.join("sessions.key")) else { return Ok(Sessions::new()?) };
+    if path.is_file() {
+        let text =
+            std::fs::read_to_string(&path).with_context(|| format!("{} cannot be read", path.display()))?;
+        return Sessions::restore(&Secret::new(text))
+            .with_context(|| format!("{} is damaged; `make reset` empties the local stack", path.display()));
+    }
+    let sessions = Sessions::new()?;
+    write_private(&path, sessions.export().expose().as_bytes())
+        .with_context(|| format!("{} cannot be written", path.display()))?;
+    Ok(sessions)
+}

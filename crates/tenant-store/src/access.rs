@@ -1,0 +1,113 @@
+//! The way to one tenant's data.
+
+use std::sync::Arc;
+
+use aws_sdk_dynamodb::Client;
+use tenant_context::{Aws, IsolationMode, Meter, OpenError, TenantContext};
+use time::OffsetDateTime;
+
+use crate::StoreError;
+use crate::sessions::Sessions;
+
+/// The way to the data of the tenant that the request is for.
+#[derive(Debug)]
+pub(crate) struct Access {
+    opened: Opened,
+    context: Arc<TenantContext>,
+    at: OffsetDateTime,
+}
+
+/// What the requests of all tenants share.
+#[derive(Debug, Clone)]
+pub(crate) struct Opened {
+    way: Way,
+    meter: Meter,
+}
+
+/// A function has one way and not the other, so that a session that cannot be had is never made up for by
+/// the function's own credentials.
+#[derive(Debug, Clone)]
+enum Way {
+    Own(Client),
+    Session(Arc<Sessions>),
+}
+
+impl Access {
+    /// Opens the way that the function's isolation mode prescribes. No call is made.
+    ///
+    /// # Errors
+    /// [`OpenError::Missing`] in session mode, where the function was not given the role.
+    #[expect(clippy::unused_async, reason = "stores await what they open, whether or not it makes a call")]
+    pub(crate) async fn open(aws: &Aws) -> Result<Opened, OpenError> {
+        let way = match aws.isolation() {
+            IsolationMode::Application => Way::Own(aws.dynamodb().clone()),
+            IsolationMode::Session => Way::Session(Arc::new(Sessions::open(aws)?)),
+        };
+        Ok(Opened { way, meter: aws.meter().clone() })
+    }
+
+    /// Binds the way to the tenant of one request, and to the time at which API Gateway took it.
+    pub(crate) fn bind(opened: &Opened, context: &Arc<TenantContext>, at: OffsetDateTime) -> Self {
+        Self { opened: opened.clone(), context: Arc::clone(context), at }
+    }
+
+    /// The client to reach the tenant's items with: the function's own, or in session mode one that can do
+    /// what the tenant's session can and no more. It is asked for anew for each piece of work, and not kept.
+    ///
+    /// # Errors
+    /// [`StoreError::Aws`] and [`StoreError::NoCredentials`] where there is no session to be had.
+    pub(crate) async fn dynamodb(&self) -> Result<Client, StoreError> {
+        match &self.opened.way {
+            Way::Own(client) => Ok(client.clone()),
+            Way::Session(sessions) => sessions.dynamodb(&self.context, self.at).await,
+        }
+    }
+
+    /// Counts what calls consume.
+    pub(crate) fn meter(&self) -> &Meter {
+        &self.opened.meter
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tenant_context::{AwsSettings, Role, Secret};
+
+    use super::*;
+
+    async fn opened(isolation: IsolationMode, roles: &[Role]) -> Result<Opened, OpenError> {
+        let aws = Aws::new(&AwsSettings {
+            region: "eu-central-1".into(),
+            endpoint_url: None,
+            access_key_id: "AKID".into(),
+            secret_access_key: Secret::new("hush"),
+            session_token: None,
+            system_roots: false,
+            context_ttl: Duration::ZERO,
+            tables: Vec::new(),
+            files_bucket: None,
+            account_id: None,
+            isolation,
+            roles: roles.iter().map(|role| (*role, "arn:aws:iam::123456789012:role/r".to_owned())).collect(),
+        });
+        Access::open(&aws).await
+    }
+
+    #[tokio::test]
+    async fn a_function_in_session_mode_starts_with_its_role_or_not_at_all() {
+        let error = opened(IsolationMode::Session, &[Role::TenantAccess]).await.expect_err("no role");
+        assert!(error.to_string().contains("TENANT_FUNCTION_ROLE_ARN"), "{error}");
+        let opened =
+            opened(IsolationMode::Session, &[Role::TenantFunction]).await.expect("the role is given");
+        assert!(matches!(opened.way, Way::Session(_)));
+        assert!(!format!("{opened:?}").contains("hush"));
+    }
+
+    #[tokio::test]
+    async fn a_function_in_application_mode_needs_no_role() {
+        let opened = opened(IsolationMode::Application, &[]).await.expect("nothing is missing");
+        assert!(matches!(opened.way, Way::Own(_)));
+    }
+}

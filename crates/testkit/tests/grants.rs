@@ -1,0 +1,169 @@
+//! Every role grants just what is used: the decisions on all functions' calls are compared with the policies of
+//! the template, action by action and resource by resource. Logs are granted by a policy of AWS's own, and S3 is
+//! not served locally.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use iam_policy::{By, Effect, Layer};
+use serde_json::json;
+use testkit::{Stack, own_calls};
+
+/// A role's policy, one of its actions, and one of its resources, as the policy writes them.
+type Grant = (String, String, String);
+
+/// What a role's policies grant.
+fn granted(stack: &Stack, role: &str) -> BTreeSet<Grant> {
+    let template = stack.inner().stack();
+    let role = template.roles.iter().find(|known| known.name == role).expect("a role of the template");
+    let mut grants = BTreeSet::new();
+    for named in &role.policies {
+        for statement in named.policy.statements() {
+            assert_eq!(statement.effect(), Effect::Allow, "{}/{}", role.name, named.name);
+            for action in statement.actions().expect("the actions are listed") {
+                for resource in statement.resources().expect("the resources are listed") {
+                    grants.insert((named.name.clone(), action.clone(), resource.clone()));
+                }
+            }
+        }
+    }
+    grants.retain(|(_, action, _)| !action.starts_with("s3:"));
+    grants
+}
+
+/// What was used since the last time, by role. A call that was refused to a function is a missing grant.
+fn used(stack: &Stack, all: &mut BTreeMap<String, BTreeSet<Grant>>) {
+    for record in stack.inner().iam().decisions() {
+        let Some(role) =
+            record.principal.split('/').nth(1).filter(|_| record.principal.contains(":assumed-role/"))
+        else {
+            continue;
+        };
+        let By::Statement { layer: Layer::Identity, policy, action, resource, .. } =
+            record.verdict.by.clone()
+        else {
+            panic!("{record:?}");
+        };
+        assert!(record.verdict.is_allowed(), "{record:?}");
+        all.entry(role.to_owned()).or_default().insert((policy, action, resource));
+    }
+    stack.inner().iam().forget_decisions();
+}
+
+fn text(text: &str) -> AttributeValue {
+    AttributeValue::S(text.to_owned())
+}
+
+/// Gives initech the silo that its isolation promises, with the pooled table's schema.
+async fn make_silo(stack: &Stack) {
+    let dynamodb = stack.aws().dynamodb().clone();
+    let pooled = dynamodb.describe_table().table_name(&stack.state().tables["records"]).send().await;
+    let pooled = pooled.expect("the pooled table").table.expect("its description");
+    dynamodb
+        .create_table()
+        .table_name("tenantry-silo-initech-records")
+        .set_attribute_definitions(pooled.attribute_definitions)
+        .set_key_schema(pooled.key_schema)
+        .billing_mode(aws_sdk_dynamodb::types::BillingMode::PayPerRequest)
+        .send()
+        .await
+        .expect("a table");
+    dynamodb
+        .update_item()
+        .table_name(&stack.state().tables["api-keys"])
+        .key("api_key_id", text(&stack.tenant("initech").api_key_id))
+        .update_expression("SET #isolation = :siloed")
+        .expression_attribute_names("#isolation", "isolation")
+        .expression_attribute_values(":siloed", text("siloed"))
+        .send()
+        .await
+        .expect("the context is changed");
+}
+
+/// Puts an item that is no record where one is written next: the write takes another way then.
+async fn plant(stack: &Stack, table: &str, keys: [(&str, &str); 2]) {
+    let mut put = stack.aws().dynamodb().put_item().table_name(table);
+    for (name, value) in keys {
+        put = put.item(name, text(value));
+    }
+    put.send().await.expect("an item");
+}
+
+/// Every route as one tenant, with each way that a write can take.
+async fn every_route(stack: &Stack, tenant: &str, records: &str) {
+    let key = stack.tenant(tenant).api_key_id.clone();
+    plant(stack, records, [("tenant_id", tenant), ("sk", "grants#junk")]).await;
+    plant(stack, &stack.state().tables["checkpoints"], [("api_key_id", &key), ("name", "junk")]).await;
+    for (method, path, body, status) in [
+        ("GET", "/tenant", "", 200),
+        ("POST", "/records/grants", "{}", 201),
+        ("PUT", "/records/grants/junk", "{}", 201),
+        ("PUT", "/records/grants/one", "{}", 201),
+        ("GET", "/records/grants/one", "", 200),
+        ("GET", "/records/grants", "", 200),
+        ("DELETE", "/records/grants/one", "", 204),
+        ("PUT", "/checkpoints/junk", "{}", 201),
+        ("PUT", "/checkpoints/one", "1", 201),
+        ("GET", "/checkpoints/one", "", 200),
+        ("GET", "/checkpoints", "", 200),
+        ("DELETE", "/checkpoints/one", "", 204),
+        ("POST", "/credentials", r#"{"access":"write"}"#, 201),
+    ] {
+        let answer = stack.as_tenant(tenant, method, path, body).await;
+        assert_eq!(answer.status, status, "{tenant}: {method} {path}: {answer:?}");
+    }
+}
+
+/// The control API, and an onboarding that finds the key in its plan already.
+async fn every_admin_route(stack: &Stack) {
+    let client = stack.api_gateway();
+    let plans = client.get_usage_plans().send().await.expect("plans");
+    let plan = plans.items().iter().find(|plan| plan.name() == Some("tenantry-free")).expect("a plan");
+    let key = client.create_api_key().name("tenantry-early-1").enabled(true).send().await.expect("a key");
+    let put = client.create_usage_plan_key().usage_plan_id(plan.id().expect("an id"));
+    put.key_id(key.id().expect("an id")).key_type("API_KEY").send().await.expect("in the plan");
+    for id in ["early", "late"] {
+        let body = json!({"tenant_id": id, "name": id, "email": "a@b.example", "tier": "free"}).to_string();
+        assert_eq!(stack.as_admin("POST", "/tenants", &body).await.status, 201);
+        assert_eq!(stack.as_admin("GET", &format!("/tenants/{id}"), "").await.status, 200);
+    }
+}
+
+async fn roles_grant_what_is_used(mode: &str) {
+    let stack = Stack::with(|options| {
+        for (name, value) in [("TenantContextTtl", "0"), ("IsolationMode", mode)] {
+            options.parameters.push((name.to_owned(), value.to_owned()));
+        }
+    })
+    .await;
+    let mut all = BTreeMap::new();
+    // Seeding is onboarding through the real function.
+    used(&stack, &mut all);
+    let template = stack.inner().stack();
+    for function in template.functions.iter().map(|function| &function.name) {
+        for (case, _) in Stack::cases(function) {
+            stack.event(function, &case).await;
+        }
+        used(&stack, &mut all);
+    }
+    make_silo(&stack).await;
+    every_route(&stack, "globex", &stack.state().tables["records"]).await;
+    used(&stack, &mut all);
+    every_route(&stack, "initech", "tenantry-silo-initech-records").await;
+    used(&stack, &mut all);
+    every_admin_route(&stack).await;
+    used(&stack, &mut all);
+    for tenant in ["globex", "initech"] {
+        own_calls(&stack, tenant).await;
+        used(&stack, &mut all);
+    }
+    for role in template.roles.iter().map(|role| role.name.as_str()) {
+        let used = all.remove(role).unwrap_or_default();
+        assert_eq!(granted(&stack, role), used, "{role}: left what is granted, right what is used");
+    }
+    assert!(all.is_empty(), "roles that the template does not have: {all:?}");
+}
+
+testkit::in_both_modes! {
+    roles_grant_what_is_used,
+}
