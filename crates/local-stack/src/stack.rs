@@ -262,6 +262,12 @@ impl LocalStack {
         &self.shared.iam
     }
 
+    /// The database itself, behind no signature and no policy, to measure what those cost.
+    #[must_use]
+    pub fn database(&self) -> Arc<Dynamo> {
+        Arc::clone(&self.shared.dynamo)
+    }
+
     /// Invokes a function and answers its payload, be it an answer or an error.
     ///
     /// # Errors

@@ -134,7 +134,11 @@ impl Partition {
         match updated {
             Ok(output) => {
                 self.access.meter().add(output.consumed_capacity());
-                let Some(old) = output.attributes else { return Ok(Saved::Created(fresh)) };
+                // An item of nothing but its key has become what is written. The local stack's database answers
+                // one where there was none.
+                let Some(old) = output.attributes.filter(|old| !self.is_bare(old)) else {
+                    return Ok(Saved::Created(fresh));
+                };
                 let next = to_stored(self.form, old).and_then(|old| old.next(&fresh));
                 match next {
                     Some(next) => Ok(Saved::Replaced(next)),
@@ -260,6 +264,11 @@ impl Partition {
         }
         let next_cursor = start.map(|sort_key| Cursor::behind(scope, order, sort_key).to_string());
         Ok(Page { items, next_cursor })
+    }
+
+    /// Whether an item has no attribute beside its key's.
+    fn is_bare(&self, item: &Item) -> bool {
+        item.keys().all(|name| name == self.form.partition_key || name == self.form.sort_key)
     }
 
     /// Writes over an item that is not of the form, which counts as none.

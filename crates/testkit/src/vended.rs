@@ -8,7 +8,7 @@ use aws_sdk_dynamodb::types::{
 };
 use serde_json::Value;
 
-use crate::Stack;
+use crate::{Answer, Stack};
 
 /// An item's key: two names with their values.
 type Key = [(String, String); 2];
@@ -32,6 +32,15 @@ impl Vended {
     pub async fn ask(stack: &Stack, tenant: &str, access: &str) -> Self {
         let answer =
             stack.as_tenant(tenant, "POST", "/credentials", &format!(r#"{{"access":"{access}"}}"#)).await;
+        Self::of(&answer)
+    }
+
+    /// Reads what was answered.
+    ///
+    /// # Panics
+    /// Where it is a refusal.
+    #[must_use]
+    pub fn of(answer: &Answer) -> Self {
         assert_eq!(answer.status, 201, "{answer:?}");
         let body = answer.json();
         let text = |value: &Value| value.as_str().expect("a text").to_owned();
@@ -47,10 +56,10 @@ impl Vended {
         Self { credentials, records: text(&tables["records"]), checkpoints: text(&tables["checkpoints"]) }
     }
 
-    /// The real SDK's DynamoDB client.
+    /// The real SDK's DynamoDB client for an address.
     #[must_use]
-    pub fn dynamodb(&self, stack: &Stack) -> Client {
-        let aws = stack.aws();
+    pub fn dynamodb(&self, stack: &Stack, url: &str) -> Client {
+        let aws = stack.aws_at(url);
         let config = aws.config().clone().into_builder();
         let provider =
             aws_credential_types::provider::SharedCredentialsProvider::new(self.credentials.clone());
@@ -64,7 +73,7 @@ impl Vended {
 /// Where one is refused.
 pub async fn own_calls(stack: &Stack, tenant: &str) {
     let vended = Vended::ask(stack, tenant, "write").await;
-    let client = vended.dynamodb(stack);
+    let client = vended.dynamodb(stack, &stack.state().aws_endpoint_url);
     let key_id = stack.tenant(tenant).api_key_id.clone();
     let record = |sk: &str| pair("tenant_id", tenant, "sk", &format!("own#{sk}"));
     let checkpoint = |name: &str| pair("api_key_id", &key_id, "name", name);

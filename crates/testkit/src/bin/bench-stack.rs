@@ -1,8 +1,11 @@
-//! `bench-stack`: how fast the local stack answers, what its gateway adds, and what its limits keep in memory.
+//! `bench-stack`: how fast the local stack answers, what its gateway and its checks add, and what its limits
+//! keep in memory.
 //!
 //! Callers, stack and functions share this machine's processors, so what is shown holds for the whole of
 //! them. It ends with 1 where a budget is exceeded, and with 2 where something could not be measured.
 
+#[path = "../bench/checks.rs"]
+mod checks;
 #[path = "../bench/client.rs"]
 mod client;
 #[path = "../bench/cost.rs"]
@@ -25,6 +28,7 @@ use serde_json::{Value, json};
 use testkit::{Stack, workspace};
 use tokio::runtime::Builder;
 
+use crate::checks::Checks;
 use crate::client::Target;
 use crate::cost::Cost;
 use crate::load::{Load, ROUNDS};
@@ -63,6 +67,7 @@ struct Report {
     rounds: u32,
     load: Vec<Load>,
     gateway: Cost,
+    checks: Checks,
     memory: Memory,
     passed: bool,
 }
@@ -111,15 +116,18 @@ async fn report(requests: u32) -> anyhow::Result<Report> {
     let running = Arc::clone(&stack);
     let measured = async move { cost::measure(&running, &target, &event, requests).await };
     let gateway = tokio::spawn(measured).await??;
+    let running = Arc::clone(&stack);
+    let checks = tokio::spawn(async move { checks::measure(&running, TENANT, requests).await }).await??;
 
     Ok(Report {
         profile: if cfg!(debug_assertions) { "dev" } else { "release" },
         request: format!("GET {PATH}"),
         requests_per_round: requests,
         rounds: ROUNDS,
-        passed: gateway.passed && memory.passed,
+        passed: gateway.passed && checks.passed && memory.passed,
         load,
         gateway,
+        checks,
         memory,
     })
 }
@@ -177,7 +185,8 @@ fn event(api_key_id: &str, api_key: &str) -> anyhow::Result<Bytes> {
 
 /// The table for people.
 fn show(report: &Report, out: &mut impl Write) -> std::io::Result<()> {
-    let Report { profile, request, requests_per_round, rounds, load, gateway, memory, passed: _ } = report;
+    let Report { profile, request, requests_per_round, rounds, load, gateway, checks, memory, passed: _ } =
+        report;
     writeln!(out, "{request}, {profile} profile, {rounds} rounds of {requests_per_round} requests")?;
     writeln!(out)?;
     writeln!(out, "{:>7}  {:>10}  {:>8}  {:>8}", "clients", "requests/s", "p50 ms", "p99 ms")?;
@@ -195,6 +204,17 @@ fn show(report: &Report, out: &mut impl Write) -> std::io::Result<()> {
         gateway.http_ms,
         gateway.budget_ms,
         verdict(gateway.passed)
+    )?;
+    writeln!(out)?;
+    writeln!(out, "{:<26} {:>8.3} ms", "GetItem through the stack", checks.checked_ms)?;
+    writeln!(out, "{:<26} {:>8.3} ms", "without any check", checks.unchecked_ms)?;
+    writeln!(
+        out,
+        "{:<26} {:>8.1} % of it (at most {} %: {})",
+        "signature and policies are",
+        checks.share_percent,
+        checks.budget_percent,
+        verdict(checks.passed)
     )?;
     writeln!(out)?;
     writeln!(out, "{} keys with {} routes each", memory.keys, memory.routes)?;
