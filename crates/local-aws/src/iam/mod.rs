@@ -241,7 +241,9 @@ impl Iam {
         }
         let own = self.identity_verdict(caller, action, &call.role_arn, context);
         let denies = matches!(own.by, By::Statement { .. }) && !own.is_allowed();
-        if trust.names_principal && !denies { trust.verdict } else { own }
+        // A session stays within its session policy also where a resource names its role.
+        let narrowed = evaluate(&self.admin, caller.session_policies(), &asked);
+        if trust.names_principal && !denies && narrowed.is_allowed() { trust.verdict } else { own }
     }
 
     fn conclude(
@@ -287,8 +289,9 @@ impl Authorize for Iam {
             _ => {
                 let place = Place { region: &self.region, account_id: &self.account_id };
                 let calls = requests::calls(service, action, request, &place, &*self.schemas);
-                let context = self.context(principal, request);
-                calls.iter().try_for_each(|call| self.judge(principal, call, context.clone()))
+                calls
+                    .iter()
+                    .try_for_each(|call| self.judge(principal, call, self.context(principal, request)))
             }
         }
     }

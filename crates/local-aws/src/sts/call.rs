@@ -17,6 +17,8 @@ const MAX_TAG_KEY: usize = 128;
 const MAX_TAG_VALUE: usize = 256;
 /// Characters of a session policy ("`AssumeRole`" in the STS reference).
 const MAX_POLICY: usize = 2_048;
+/// Characters of policy and tags together: as many as a token surely holds.
+const MAX_PACKED: usize = 4_096;
 /// What a session lasts where the caller does not say.
 const DEFAULT_SECONDS: u64 = 3_600;
 /// The longest session of a role that a role's session assumes.
@@ -48,10 +50,9 @@ impl AssumeRole {
     pub(crate) fn read(request: &Request, caller: &Principal) -> Result<Self, Refusal> {
         let parameters = Parameters::read(request)?;
         // What would change the session's rights must not be passed over.
-        for unsupported in ["PolicyArns.member.1.arn", "SerialNumber", "TokenCode", "SourceIdentity"] {
-            if parameters.get(unsupported).is_some() {
-                let name = unsupported.split('.').next().unwrap_or(unsupported);
-                return Err(invalid(format!("The local STS does not serve the parameter {name}.")));
+        for unsupported in ["PolicyArns", "ProvidedContexts", "SerialNumber", "SourceIdentity", "TokenCode"] {
+            if parameters.names().any(|name| name.split('.').next() == Some(unsupported)) {
+                return Err(invalid(format!("The local STS does not serve the parameter {unsupported}.")));
             }
         }
         let chained = caller.kind != PrincipalKind::Admin;
@@ -63,7 +64,8 @@ impl AssumeRole {
                 "InvalidParameterValue",
                 format!(
                     "One of the specified transitive tag keys can't be set because it conflicts with a \
-                     transitive tag key from the calling session: {key}"
+                     transitive tag key from the calling session: {}",
+                    shown(key)
                 ),
             ));
         }
@@ -103,11 +105,11 @@ impl AssumeRole {
     }
 
     /// The share of the room for policy and tags that the call takes, in percent. AWS packs both into a binary
-    /// form of its own; the share of their characters is assumed here.
+    /// form of its own, which it does not tell; here it is the share of their characters.
     pub(crate) fn packed_policy_size(&self) -> usize {
-        let tags: usize = self.passed_tags.iter().map(|(key, value)| key.len() + value.len()).sum();
+        let tags: usize = self.session_tags.iter().map(|(key, value)| key.len() + value.len()).sum();
         let policy = self.policy.as_ref().map_or(0, String::len);
-        ((policy + tags) * 100).div_ceil(MAX_POLICY + MAX_TAGS * (MAX_TAG_KEY + MAX_TAG_VALUE))
+        ((policy + tags) * 100).div_ceil(MAX_PACKED)
     }
 }
 
@@ -116,7 +118,7 @@ fn role_arn(parameters: &Parameters) -> Result<String, Refusal> {
     if !(20..=2_048).contains(&arn.len()) {
         return Err(constraint(arn, "roleArn", "Member must have length between 20 and 2048"));
     }
-    role_of(arn).ok_or_else(|| invalid(format!("{arn} is invalid")))?;
+    role_of(arn).ok_or_else(|| invalid(format!("{} is invalid", shown(arn))))?;
     Ok(arn.to_owned())
 }
 
@@ -161,6 +163,9 @@ fn tags(parameters: &Parameters) -> Result<BTreeMap<String, String>, Refusal> {
     let mut tags = BTreeMap::new();
     let mut folded = BTreeSet::new();
     for (index, member) in members.iter().enumerate() {
+        if let Some(field) = member.keys().find(|field| !matches!(**field, "Key" | "Value")) {
+            return Err(invalid(format!("A tag has no field {}", shown(field))));
+        }
         let place = |field: &str| format!("tags.{}.member.{field}", index + 1);
         let (Some(key), Some(value)) = (member.get("Key"), member.get("Value")) else {
             return Err(invalid(format!("{} has no key or no value", place("key"))));
@@ -168,7 +173,7 @@ fn tags(parameters: &Parameters) -> Result<BTreeMap<String, String>, Refusal> {
         check_tag(key, &place("key"), 1, MAX_TAG_KEY)?;
         check_tag(value, &place("value"), 0, MAX_TAG_VALUE)?;
         if key.to_ascii_lowercase().starts_with("aws:") {
-            return Err(invalid(format!("{key} begins with aws:, which is reserved")));
+            return Err(invalid(format!("{} begins with aws:, which is reserved", shown(key))));
         }
         // Keys are compared without regard to case, as conditions on them are.
         if !folded.insert(key.to_lowercase()) {
@@ -207,10 +212,13 @@ fn transitive(
 ) -> Result<BTreeSet<String>, Refusal> {
     let mut keys = BTreeSet::new();
     for member in parameters.members("TransitiveTagKeys")? {
-        let key = member.get("").copied().unwrap_or_default();
+        let [key] = member.into_values().collect::<Vec<_>>()[..] else {
+            return Err(invalid("A transitive tag key has no fields".to_owned()));
+        };
         let is_passed = passed.keys().find(|passed| passed.eq_ignore_ascii_case(key));
         let Some(key) = is_passed else {
-            let detail = format!("The transitive tag key {key} is not among the session tags passed.");
+            let detail =
+                format!("The transitive tag key {} is not among the session tags passed.", shown(key));
             return Err(Refusal::Invalid("InvalidParameterValue", detail));
         };
         keys.insert(key.clone());
@@ -266,9 +274,20 @@ fn required<'a>(parameters: &'a Parameters, name: &str, member: &str) -> Result<
 }
 
 fn constraint(value: &str, member: &str, constraint: &str) -> Refusal {
+    let value = shown(value);
     invalid(format!(
         "1 validation error detected: Value '{value}' at '{member}' failed to satisfy constraint: {constraint}"
     ))
+}
+
+/// A value as a message repeats it: a long one not to its end.
+fn shown(value: &str) -> String {
+    const MOST: usize = 256;
+    let mut shown: String = value.chars().take(MOST).collect();
+    if shown.len() < value.len() {
+        shown.push('…');
+    }
+    shown
 }
 
 fn invalid(message: String) -> Refusal {

@@ -74,6 +74,11 @@ impl Sts {
                 "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.".to_owned(),
             ));
         }
+        let packed = call.packed_policy_size();
+        if packed > 100 {
+            let told = format!("Policy and tags take {packed} % of the room for them.");
+            return Err(Refusal::Invalid("PackedPolicyTooLarge", told));
+        }
         let issued_at = self.clock.stack_time(self.clock.now());
         let expires_at =
             issued_at.checked_add(call.duration).ok_or(Refusal::ServiceFailed("The clock is at its end."))?;
@@ -87,15 +92,10 @@ impl Sts {
             issued_at,
             expires_at,
         };
-        let issued = self.principals.issue_session(&session).map_err(|error| {
-            if matches!(error, crate::Error::SessionTooLarge) {
-                Refusal::Invalid("PackedPolicyTooLarge", error.to_string())
-            } else {
-                Refusal::ServiceFailed("The session cannot be made.")
-            }
-        })?;
+        let issued = self.principals.issue_session(&session);
+        let issued = issued.map_err(|_| Refusal::ServiceFailed("The session cannot be made."))?;
         let token = issued.session_token.as_ref().map_or("", |token| token.expose());
-        let packed = match call.packed_policy_size() {
+        let packed = match packed {
             0 => String::new(),
             percent => format!("<PackedPolicySize>{percent}</PackedPolicySize>"),
         };

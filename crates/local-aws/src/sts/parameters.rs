@@ -11,6 +11,9 @@ use crate::protocol::Refusal;
 /// Parameters that a call may have: fifty tags and their transitive keys take 150.
 const MAX_PARAMETERS: usize = 400;
 
+/// Characters of the longest name that is read, since messages repeat it.
+const MAX_NAME: usize = 128;
+
 /// A call's parameters, each of which stands once.
 pub(super) struct Parameters(BTreeMap<String, String>);
 
@@ -29,6 +32,9 @@ impl Parameters {
         for pair in texts.into_iter().flat_map(|text| text.split('&')).filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             let (name, value) = (decode(name)?, decode(value)?);
+            if name.len() > MAX_NAME {
+                return Err(malformed("The name of a parameter is too long."));
+            }
             if parameters.len() == MAX_PARAMETERS {
                 return Err(malformed("The call has too many parameters."));
             }
@@ -44,6 +50,10 @@ impl Parameters {
         self.0.get(name).map(String::as_str)
     }
 
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+
     /// The members of a list, `prefix.member.1` onwards, each with what follows its number.
     ///
     /// # Errors
@@ -52,7 +62,12 @@ impl Parameters {
         let mut members: BTreeMap<usize, BTreeMap<&str, &str>> = BTreeMap::new();
         let start = format!("{prefix}.member.");
         for (name, value) in &self.0 {
-            let Some(rest) = name.strip_prefix(&start) else { continue };
+            // Without members it is the SDKs' empty list.
+            if name.split('.').next() != Some(prefix) || name == prefix && value.is_empty() {
+                continue;
+            }
+            let rest = name.strip_prefix(&start);
+            let rest = rest.ok_or_else(|| malformed(&format!("{name} is not a member of a list.")))?;
             let (number, field) = rest.split_once('.').unwrap_or((rest, ""));
             let number = number.parse::<usize>().ok().filter(|parsed| parsed.to_string() == number);
             let number = number.ok_or_else(|| malformed(&format!("{name} is not a member of a list.")))?;

@@ -146,6 +146,20 @@ fn what_sts_does_not_take_is_refused_by_name() {
         (vec![("Policy", "{}")], "MalformedPolicyDocument", "Statement"),
         (vec![("Policy", &policy)], "ValidationError", "2048"),
         (vec![("PolicyArns.member.1.arn", "arn:aws:iam::aws:policy/X")], "ValidationError", "PolicyArns"),
+        (vec![("PolicyArns.member.2.arn", "arn:aws:iam::aws:policy/X")], "ValidationError", "PolicyArns"),
+        (vec![("Tags.entry.1.Key", "k")], "MalformedQueryString", "not a member"),
+        (vec![("Tags", "tenant-id=acme")], "MalformedQueryString", "not a member"),
+        ([tag("k", "v"), vec![("Tags.member.1.Kind", "x")]].concat(), "ValidationError", "no field"),
+        (
+            [
+                tag("k", "v"),
+                vec![("TransitiveTagKeys.member.1.Key", "k")],
+                vec![("TransitiveTagKeys.member.1", "k")],
+            ]
+            .concat(),
+            "ValidationError",
+            "no fields",
+        ),
         (vec![("SourceIdentity", "someone")], "ValidationError", "SourceIdentity"),
         (vec![("ExternalId", "a")], "ValidationError", "externalId"),
         (vec![("RoleArn", ROLE), ("RoleArn", ROLE)], "MalformedQueryString", "twice"),
@@ -243,4 +257,26 @@ fn the_callers_identity_is_told_and_other_operations_are_not_served() {
         Some("GetCallerIdentity")
     );
     assert_eq!(action(&form(&[("Action", "Get*")])), None);
+}
+
+#[test]
+fn more_than_a_token_holds_is_refused_by_its_share() {
+    let (_, sts) = sts();
+    let values = "v".repeat(256);
+    let names: Vec<_> = (1..=20)
+        .map(|n| (format!("Tags.member.{n}.Key"), format!("Tags.member.{n}.Value"), format!("k{n}")))
+        .collect();
+    let call = |count: usize| {
+        let pairs = names.iter().take(count);
+        let parameters: Vec<_> = pairs
+            .flat_map(|(key, value, name)| [(key.as_str(), name.as_str()), (value.as_str(), values.as_str())])
+            .collect();
+        sts.answer(&assume(&parameters), &admin())
+    };
+    let held = call(15).expect("a session");
+    assert!(
+        String::from_utf8_lossy(held.body()).contains("<PackedPolicySize>95</PackedPolicySize>"),
+        "{held:?}"
+    );
+    assert!(matches!(call(20), Err(Refusal::Invalid("PackedPolicyTooLarge", _))));
 }
