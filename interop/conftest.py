@@ -6,7 +6,10 @@ works in a collection, or on a tenant, of its own.
 
 import json
 import os
+import signal
 import subprocess
+import time
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,14 +67,15 @@ class Stack:
         return self.state["tables"][name]
 
     def client(self, service, credentials=None):
-        """A boto3 client with the admin's or other credentials, which tries once."""
-        access_key_id, secret_access_key = credentials or self.credentials
+        """A boto3 client with the admin's or other credentials, which tries once. A session's have a token."""
+        access_key_id, secret_access_key, *token = credentials or self.credentials
         return boto3.client(
             service,
             endpoint_url=self.state["aws_endpoint_url"],
             region_name=self.state["region"],
             aws_access_key_id=access_key_id,
             aws_secret_access_key=secret_access_key,
+            aws_session_token=token[0] if token else None,
             config=Config(connect_timeout=5, read_timeout=60, retries={"total_max_attempts": 1}),
         )
 
@@ -114,10 +118,11 @@ class Stack:
             everything += [("key", key["id"] + str(key["enabled"])) for key in page["items"]]
         return sorted(everything)
 
-    def environment(self):
-        """The environment of a command line tool: the admin's credentials, and no file of the developer's."""
-        access_key_id, secret_access_key = self.credentials
-        return {
+    def environment(self, credentials=None):
+        """The environment of a command line tool: the admin's or other credentials, and no file of the developer's."""
+        access_key_id, secret_access_key, *token = credentials or self.credentials
+        session = {"AWS_SESSION_TOKEN": token[0]} if token else {}
+        return session | {
             "PATH": os.environ["PATH"],
             "HOME": "/nonexistent",
             "LC_ALL": "C.UTF-8",
@@ -140,6 +145,27 @@ class Stack:
         )
         assert done.returncode == 0, f"{command[:3]} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}"
         return done
+
+
+@contextmanager
+def started(folder, *flags):
+    """A stack of the tests' own, in memory and on free ports."""
+    state, log = folder / "stack.json", folder / "stack.log"
+    binary = Path(os.environ.get("CARGO_TARGET_DIR") or ROOT / "target") / "debug" / "local-stack"
+    command = [binary, "--ephemeral", "--state-file", state, "--log", "json", *flags]
+    for port in ["--api-port", "--admin-port", "--aws-port"]:
+        command += [port, "0"]
+    with log.open("w") as output:
+        process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+    try:
+        deadline = time.monotonic() + 300
+        while not state.exists():
+            assert process.poll() is None and time.monotonic() < deadline, log.read_text()
+            time.sleep(0.1)
+        yield Stack(state)
+    finally:
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=30) == 0, log.read_text()
 
 
 @pytest.fixture(scope="session")

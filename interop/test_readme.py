@@ -3,14 +3,11 @@
 import os
 import re
 import shutil
-import signal
 import subprocess
-import time
-from pathlib import Path
 
 import pytest
 
-from conftest import ROOT, Stack
+from conftest import ROOT, started
 
 # What curl is answered is written to standard error, beside whatever the README does with its output.
 RECORDING = """
@@ -67,23 +64,8 @@ def test_the_commands_of_the_readme_answer_as_it_says(stack, tmp_path, heading):
 @pytest.fixture(scope="module")
 def lambda_stack(tmp_path_factory):
     """A stack whose functions `cargo lambda watch` runs, at the port that `cargo lambda invoke` asks."""
-    folder = tmp_path_factory.mktemp("lambda")
-    state, log = folder / "stack.json", folder / "stack.log"
-    binary = Path(os.environ.get("CARGO_TARGET_DIR") or ROOT / "target") / "debug" / "local-stack"
-    command = [binary, "--functions", "cargo-lambda", "--ephemeral", "--state-file", state, "--log", "json"]
-    for port in ["--api-port", "--admin-port", "--aws-port"]:
-        command += [port, "0"]
-    with log.open("w") as output:
-        process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
-    try:
-        deadline = time.monotonic() + 300
-        while not state.exists():
-            assert process.poll() is None and time.monotonic() < deadline, log.read_text()
-            time.sleep(0.1)
-        yield Stack(state)
-    finally:
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=30) == 0, log.read_text()
+    with started(tmp_path_factory.mktemp("lambda"), "--functions", "cargo-lambda") as stack:
+        yield stack
 
 
 def test_cargo_lambda_watch_serves_the_curls_of_the_readme(lambda_stack, tmp_path):
