@@ -85,13 +85,19 @@ def test_no_plan_and_no_stage_comes_about_unasked(resources):
         assert "StageName" not in deployment["Properties"]
 
 
+def in_every_mode(statements):
+    """The statements with both branches of those that depend on a condition."""
+    for statement in statements:
+        yield from statement["Fn::If"][1:] if "Fn::If" in statement else [statement]
+
+
 def test_each_function_has_a_role_of_its_own_without_wildcard_actions(resources):
     functions = of_type(resources, "AWS::Lambda::Function")
     roles = [function["Properties"]["Role"]["Fn::GetAtt"][0] for function in functions.values()]
     assert functions and len(set(roles)) == len(roles)
     for role in roles:
         for policy in resources[role]["Properties"]["Policies"]:
-            for statement in policy["PolicyDocument"]["Statement"]:
+            for statement in in_every_mode(policy["PolicyDocument"]["Statement"]):
                 assert statement["Resource"] != "*", role
                 assert not [action for action in statement["Action"] if "*" in action], role
 
