@@ -68,7 +68,8 @@ impl ServiceName {
             }
             Self::ApiGateway => {
                 let known = [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
-                known.contains(&request.method).then(|| format!("apigateway:{}", request.method))
+                let is_judged = known.contains(&request.method) && is_plain(path);
+                is_judged.then(|| format!("apigateway:{}", request.method))
             }
             Self::Lambda => {
                 let is_invoke = request.method == Method::POST && lambda_function(path).is_some();
@@ -77,6 +78,12 @@ impl ServiceName {
             Self::Sts => sts::action(request).map(|operation| format!("sts:{operation}")),
         }
     }
+}
+
+/// Whether a path has one reading: no empty segment, and no slash that is encoded.
+fn is_plain(path: &str) -> bool {
+    let mut segments = path.strip_prefix('/').unwrap_or_default().split('/');
+    segments.all(|segment| !segment.is_empty() && !segment.to_ascii_lowercase().contains("%2f"))
 }
 
 /// The operation of a DynamoDB or DynamoDB Streams call, such as `GetItem`.
@@ -133,6 +140,9 @@ mod tests {
         assert_eq!(dynamo("POST", "/", &[("x-amz-target", "DynamoDB_20120810.Get*")]), None);
         assert_eq!(dynamo("POST", "/", &[("x-amz-target", "Logs_20140328.PutLogEvents")]), None);
         assert_eq!(action(ServiceName::ApiGateway, "OPTIONS", "/apikeys", &[]), None);
+        for path in ["/", "//apikeys", "/apikeys/", "/usageplans/x/keys/", "/usageplans/x%2Fkeys"] {
+            assert_eq!(action(ServiceName::ApiGateway, "GET", path, &[]), None, "{path}");
+        }
         for path in ["/2015-03-31/functions/records-get", "/2015-03-31/functions//invocations", "/"] {
             assert_eq!(action(ServiceName::Lambda, "POST", path, &[]), None, "{path}");
         }

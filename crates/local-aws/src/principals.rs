@@ -50,6 +50,16 @@ impl Principal {
         }
     }
 
+    /// Whether the credentials are good at a time of the stack's. A session that began later was issued before
+    /// the stack's clock was set back: it has no time in which it is good.
+    pub(crate) fn is_in_time(&self, now: SystemTime) -> bool {
+        let begins = match &self.kind {
+            PrincipalKind::Admin | PrincipalKind::FunctionRole { .. } => None,
+            PrincipalKind::Session(facts) => Some(facts.issued_at),
+        };
+        begins.is_none_or(|begin| begin <= now) && self.expires_at.is_none_or(|end| now < end)
+    }
+
     /// The policies that the session was narrowed with, if it was.
     pub(crate) fn session_policies(&self) -> Option<&[Named]> {
         match &self.kind {

@@ -101,7 +101,7 @@ pub(crate) fn role(notes: &Notes, logical_id: &str, name: String, arn: String, n
         own.finish();
     }
     let max_session = session_length(properties.number("MaxSessionDuration", 3_600..=43_200));
-    properties.ignore(&["Tags"]);
+    // A role's tags would be condition keys of its sessions, so they are refused rather than ignored.
     properties.finish();
     Some(Role { logical_id: logical_id.to_owned(), name, arn, trust: trust?, policies, max_session })
 }

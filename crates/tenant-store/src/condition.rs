@@ -40,8 +40,9 @@ impl Condition {
     pub(crate) fn to_change(form: &Form, precondition: &Precondition) -> Self {
         let mut condition = Self::of_the_form(form);
         match precondition {
-            Precondition::None | Precondition::Exists | Precondition::Absent => {}
-            // No version is below zero: the list is empty, and the condition never holds.
+            Precondition::None | Precondition::Exists => {}
+            // Either is at odds with an item that is there, and no version is below zero.
+            Precondition::Absent => condition.expression.push_str(" AND #version < :zero"),
             Precondition::VersionIn(versions) if versions.is_empty() => {
                 condition.expression.push_str(" AND #version < :zero");
             }
@@ -75,6 +76,23 @@ impl Condition {
     /// For a write over an item, whatever it is.
     pub(crate) fn any_item(form: &Form) -> Self {
         Self { expression: "attribute_exists(#sk)".to_owned(), ..Self::no_item(form) }
+    }
+
+    /// For a write over an item that was read, as long as nobody has written since.
+    pub(crate) fn seen(form: &Form, item: &Item) -> Self {
+        let mut condition = Self::any_item(form);
+        for name in ["version", "updated_at"] {
+            condition.names.insert(format!("#{name}"), name.to_owned());
+            let is_same = match item.get(name) {
+                Some(value) => {
+                    condition.values.insert(format!(":{name}"), value.clone());
+                    format!(" AND #{name} = :{name}")
+                }
+                None => format!(" AND attribute_not_exists(#{name})"),
+            };
+            condition.expression.push_str(&is_same);
+        }
+        condition
     }
 
     /// Holds for an item of the form, as far as a condition can tell.

@@ -1,6 +1,7 @@
 //! One partition of a table, and the versioned things in it.
 
 use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{
     AttributeValue, ReturnConsumedCapacity, ReturnValue, ReturnValuesOnConditionCheckFailure,
@@ -20,6 +21,17 @@ const QUERIES_PER_PAGE: usize = 4;
 /// Most bytes of a page's items in a function's answer, where JSON stands within JSON. Lambda answers at
 /// most 6 MB.
 const PAGE_BYTES: usize = 4 * 1024 * 1024;
+
+/// Attempts of a write that finds an item that is not of the form, and is overtaken by another one.
+const PUT_ATTEMPTS: usize = 3;
+
+/// What has become of an attempt to write.
+enum Attempt {
+    Created,
+    Replaced(Stored),
+    /// Another write came first.
+    Overtaken,
+}
 
 /// What a write has made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,12 +86,13 @@ impl Partition {
         output.item.and_then(|item| to_stored(self.form, item)).ok_or(StoreError::NotFound)
     }
 
-    /// Writes to an empty place.
+    /// Writes under a sort key that nobody else can have chosen. So an item that is there is this one: the SDK
+    /// has repeated a call whose answer was lost.
     ///
     /// # Errors
-    /// [`StoreError::TooLarge`], [`StoreError::Aws`], also where the place is not empty.
+    /// [`StoreError::TooLarge`], [`StoreError::Aws`].
     pub(crate) async fn insert(&self, fresh: &Stored) -> Result<(), StoreError> {
-        self.write(fresh, Condition::no_item(self.form)).await
+        self.write(fresh, Condition::no_item(self.form)).await.map(|_| ())
     }
 
     /// Creates or replaces what is stored under the sort key.
@@ -94,7 +107,18 @@ impl Partition {
         now: OffsetDateTime,
     ) -> Result<Saved<Stored>, StoreError> {
         let fresh = Stored::first(sort_key, content, now);
-        let mut item = self.item(&fresh)?;
+        for _ in 0..PUT_ATTEMPTS {
+            match self.try_put(&fresh, precondition).await? {
+                Attempt::Created => return Ok(Saved::Created(fresh)),
+                Attempt::Replaced(next) => return Ok(Saved::Replaced(next)),
+                Attempt::Overtaken => {}
+            }
+        }
+        Err(StoreError::PreconditionFailed)
+    }
+
+    async fn try_put(&self, fresh: &Stored, precondition: &Precondition) -> Result<Attempt, StoreError> {
+        let mut item = self.item(fresh)?;
         let mut take = |name: &str| item.remove(name).unwrap_or(AttributeValue::Null(true));
         let Condition { expression, mut names, mut values } = Condition::to_put(self.form, precondition);
         names.extend([
@@ -137,13 +161,15 @@ impl Partition {
                 // An item of nothing but its key has become what is written. The local stack's database answers
                 // one where there was none.
                 let Some(old) = output.attributes.filter(|old| !self.is_bare(old)) else {
-                    return Ok(Saved::Created(fresh));
+                    return Ok(Attempt::Created);
                 };
-                let next = to_stored(self.form, old).and_then(|old| old.next(&fresh));
+                let next = to_stored(self.form, old).and_then(|old| old.next(fresh));
                 match next {
-                    Some(next) => Ok(Saved::Replaced(next)),
-                    // A condition cannot see all that keeps an item from being of the form.
-                    None => self.displace(fresh).await,
+                    Some(next) => Ok(Attempt::Replaced(next)),
+                    // A condition cannot see all that keeps an item from being of the form. What is there now
+                    // is half of this write.
+                    None if self.write(fresh, Condition::any_item(self.form)).await? => Ok(Attempt::Created),
+                    None => Ok(Attempt::Overtaken),
                 }
             }
             Err(error) => {
@@ -151,11 +177,9 @@ impl Partition {
                 else {
                     return Err(AwsFailure::of(self.form.calls.update)(error).into());
                 };
-                match Present::of(self.form, failed.item()) {
-                    Present::Odd if precondition.holds(None) => self.displace(fresh).await,
-                    Present::Odd | Present::Nothing | Present::OfTheForm => {
-                        Err(StoreError::PreconditionFailed)
-                    }
+                match (Present::of(self.form, failed.item()), failed.item()) {
+                    (Present::Odd, Some(odd)) if precondition.holds(None) => self.displace(fresh, odd).await,
+                    _ => Err(StoreError::PreconditionFailed),
                 }
             }
         }
@@ -271,14 +295,15 @@ impl Partition {
         item.keys().all(|name| name == self.form.partition_key || name == self.form.sort_key)
     }
 
-    /// Writes over an item that is not of the form, which counts as none.
-    async fn displace(&self, fresh: Stored) -> Result<Saved<Stored>, StoreError> {
-        self.write(&fresh, Condition::any_item(self.form)).await?;
-        Ok(Saved::Created(fresh))
+    /// Writes over an item that is not of the form, which counts as none, if it still is the one that was seen.
+    async fn displace(&self, fresh: &Stored, odd: &Item) -> Result<Attempt, StoreError> {
+        let is_written = self.write(fresh, Condition::seen(self.form, odd)).await?;
+        Ok(if is_written { Attempt::Created } else { Attempt::Overtaken })
     }
 
-    async fn write(&self, stored: &Stored, condition: Condition) -> Result<(), StoreError> {
-        let output = self
+    /// Whether the condition held, and the item is written.
+    async fn write(&self, stored: &Stored, condition: Condition) -> Result<bool, StoreError> {
+        let written = self
             .access
             .dynamodb()
             .await?
@@ -287,12 +312,20 @@ impl Partition {
             .set_item(Some(self.item(stored)?))
             .condition_expression(condition.expression)
             .set_expression_attribute_names(Some(condition.names))
+            .set_expression_attribute_values((!condition.values.is_empty()).then_some(condition.values))
             .return_consumed_capacity(ReturnConsumedCapacity::Total)
             .send()
-            .await
-            .map_err(AwsFailure::of(self.form.calls.put))?;
-        self.access.meter().add(output.consumed_capacity());
-        Ok(())
+            .await;
+        match written {
+            Ok(output) => {
+                self.access.meter().add(output.consumed_capacity());
+                Ok(true)
+            }
+            Err(error) => match error.as_service_error() {
+                Some(PutItemError::ConditionalCheckFailedException(_)) => Ok(false),
+                _ => Err(AwsFailure::of(self.form.calls.put)(error).into()),
+            },
+        }
     }
 
     /// The item that holds it, within DynamoDB's size.

@@ -107,6 +107,34 @@ async fn conditions_decide_between_two_writers(mode: &str) {
     assert_eq!(delete(("If-Match", "\"4\"")).await, 404);
 }
 
+async fn a_delete_that_wants_nothing_there_deletes_nothing(mode: &str) {
+    let stack = Stack::in_mode(mode).await;
+    let key = &stack.tenant("globex").api_key;
+    let before = stack.contents().await;
+    for (path, status) in
+        [("/records/notes/first", 412), ("/records/notes/never", 404), ("/checkpoints/sync", 412)]
+    {
+        let refused = stack.call(key, "DELETE", path, &[("If-None-Match", "*")], "").await;
+        assert_eq!(refused.status, status, "{path}");
+    }
+    assert_eq!(stack.contents().await, before);
+}
+
+async fn twenty_writers_over_an_item_that_is_no_record_have_one_that_creates(mode: &str) {
+    let stack = Stack::in_mode(mode).await;
+    let odd = stack.aws().dynamodb().put_item().table_name(&stack.state().tables["records"]);
+    let text = |text: &str| aws_sdk_dynamodb::types::AttributeValue::S(text.to_owned());
+    let odd = odd.item("tenant_id", text("globex")).item("sk", text("race#odd")).item("data", text("odd"));
+    odd.send().await.expect("an item");
+    let key = &stack.tenant("globex").api_key;
+    let write = || stack.call(key, "PUT", "/records/race/odd", &[("If-None-Match", "*")], "{}");
+    let answers = futures_util::future::join_all((0..20).map(|_| write())).await;
+    let mut statuses: Vec<_> = answers.iter().map(|answer| answer.status).collect();
+    statuses.sort_unstable();
+    assert_eq!(statuses[..2], [201, 412], "{statuses:?}");
+    assert!(statuses[1..].iter().all(|status| *status == 412), "{statuses:?}");
+}
+
 async fn twenty_writers_with_one_version_have_one_winner(mode: &str) {
     let stack = Stack::in_mode(mode).await;
     let key = &stack.tenant("globex").api_key;
@@ -245,6 +273,8 @@ testkit::in_both_modes! {
     pages_hold_every_record_once_in_order_both_ways,
     a_cursor_of_another_list_is_refused,
     conditions_decide_between_two_writers,
+    a_delete_that_wants_nothing_there_deletes_nothing,
+    twenty_writers_over_an_item_that_is_no_record_have_one_that_creates,
     twenty_writers_with_one_version_have_one_winner,
     an_item_of_a_tenants_own_making_is_a_record_of_version_0_or_none_at_all,
     a_record_over_400_kb_is_refused_and_a_page_never_bursts_the_answer,

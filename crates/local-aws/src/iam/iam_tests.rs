@@ -326,9 +326,46 @@ async fn a_functions_role_may_do_what_its_policies_say() {
     for (operation, table) in [("PutItem", "records"), ("GetItem", "checkpoints")] {
         assert_eq!(stack.dynamodb(&bystander, operation, &get(table, "globex")).await.0, 400);
     }
-    // What can be read in two ways is done for nobody whose policies are bounded.
-    let (status, _) = stack.dynamodb(&bystander, "GetItem", &json!([])).await;
-    assert_eq!(status, 400);
+}
+
+#[tokio::test]
+async fn what_can_be_read_in_two_ways_is_done_for_no_role_whatever_its_policies_say() {
+    let stack = Stack::start();
+    let mut all = roles();
+    let everything = json!({"Version": "2012-10-17", "Statement": [
+        {"Effect": "Allow", "Action": "*", "Resource": "*"},
+        {"Effect": "Deny", "Action": "*", "Resource": format!("arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/secret")},
+    ]});
+    all[1] = role("bystander", &all[1].trust.to_json(), &everything);
+    stack.iam.set_roles(&all);
+    let bystander = Signer::of(&stack.function("bystander"), "dynamodb");
+    assert_eq!(stack.dynamodb(&bystander, "GetItem", &get("records", "globex")).await.0, 200);
+    assert_eq!(stack.dynamodb(&bystander, "GetItem", &get("secret", "globex")).await.0, 400);
+    let twice = r#"{"TableName":"secret","Key":{"tenant_id":{"S":"a"},"tenant_id":{"S":"b"}}}"#;
+    for (operation, body) in [
+        ("GetItem", twice.to_owned()),
+        ("GetItem", "[]".to_owned()),
+        ("TransactWriteItems", r#"{"TransactItems":[["secret"]]}"#.to_owned()),
+        ("ExecuteStatement", r#"{"Statement":"SELECT * FROM --\n\"secret\""}"#.to_owned()),
+    ] {
+        let headers = [("x-amz-target", &*format!("DynamoDB_20120810.{operation}"))];
+        let response = stack.front.handle(bystander.sign(request("POST", "/", &headers, &body))).await;
+        let text = String::from_utf8_lossy(response.body()).into_owned();
+        assert!(response.status() == 400 && text.contains("AccessDenied"), "{operation} {body}: {text}");
+        assert!(text.contains("not known here"), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn a_session_from_before_the_clock_was_set_back_is_over() {
+    let stack = Stack::start();
+    *stack.clock.0.lock().expect("no panic") = Duration::from_hours(24);
+    let acme = stack.acme().await;
+    let read = get("records", "acme");
+    assert_eq!(stack.dynamodb(&acme, "GetItem", &read).await.0, 200);
+    *stack.clock.0.lock().expect("no panic") = Duration::ZERO;
+    let (status, message) = stack.dynamodb(&acme, "GetItem", &read).await;
+    assert!(status == 400 && message.contains("expired"), "{message}");
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use iam_policy::{By, Context, Layer, Named, Policy, Verdict, evaluate, evaluate_trust};
+use iam_policy::{By, Context, Decision, Layer, Named, Policy, Verdict, evaluate, evaluate_trust};
 use local_http::Request;
 use serde_json::json;
 use stack_template::Role;
@@ -37,6 +37,9 @@ pub(crate) struct Call {
     pub(crate) resource: String,
     /// The service's own condition keys.
     pub(crate) keys: Vec<(&'static str, Value)>,
+    /// Why the request can be read in more ways than one, or not at all. It may then be about anything, which no
+    /// policy of a role can be held against.
+    pub(crate) unread: Option<String>,
 }
 
 /// The value of a condition key.
@@ -155,7 +158,8 @@ impl Iam {
         resource: &str,
         request: &Request,
     ) -> Result<(), Denied> {
-        let call = Call { action: action.to_owned(), resource: resource.to_owned(), keys: Vec::new() };
+        let call =
+            Call { action: action.to_owned(), resource: resource.to_owned(), keys: Vec::new(), unread: None };
         self.judge(principal, &call, self.context(principal, request))
     }
 
@@ -166,7 +170,13 @@ impl Iam {
     /// Judges one call by the principal's own policies and those of its session.
     fn judge(&self, principal: &Principal, call: &Call, mut context: Context) -> Result<(), Denied> {
         context::add(&mut context, &call.keys);
-        let verdict = self.identity_verdict(principal, &call.action, &call.resource, &context);
+        let verdict = match &call.unread {
+            Some(reason) if principal.kind != PrincipalKind::Admin => Verdict {
+                decision: Decision::Deny,
+                by: By::NothingAllows { layer: Layer::Identity, unknown: vec![reason.clone()] },
+            },
+            Some(_) | None => self.identity_verdict(principal, &call.action, &call.resource, &context),
+        };
         self.conclude(principal, &call.action, &call.resource, verdict)
     }
 
@@ -227,7 +237,7 @@ impl Iam {
         let Some(role) = roles.get(&call.role_arn) else {
             // A role that is not there is answered like one that trusts nobody.
             let by = By::NothingAllows { layer: Layer::Trust, unknown: Vec::new() };
-            return Verdict { decision: iam_policy::Decision::Deny, by };
+            return Verdict { decision: Decision::Deny, by };
         };
         let asked = iam_policy::Request { action, resource: &call.role_arn, context };
         let principal = iam_policy::Principal {

@@ -3,8 +3,8 @@
 use local_http::{Body, Request};
 use percent_encoding::percent_decode_str;
 
+use super::Call;
 use super::dynamodb::{self, KeySchemas, Place};
-use super::{Call, Value};
 
 /// What a verified request does. There is at least one call.
 pub(super) fn calls(
@@ -16,7 +16,8 @@ pub(super) fn calls(
 ) -> Vec<Call> {
     let Place { region, account_id } = place;
     let path = request.uri.path();
-    let one = |resource: String| vec![Call { action: action.to_owned(), resource, keys: Vec::new() }];
+    let one =
+        |resource: String| vec![Call { action: action.to_owned(), resource, keys: Vec::new(), unread: None }];
     match service {
         "dynamodb" => {
             let operation = action.split_once(':').map_or(action, |(_, operation)| operation);
@@ -25,10 +26,9 @@ pub(super) fn calls(
                 Body::TooLarge => &[],
             };
             dynamodb::calls(operation, body, place, schemas).unwrap_or_else(|malformed| {
-                // Only who may do it to anything is told by the database what is wrong with it.
-                let unknown = Value::Unknown(malformed.0);
-                let keys = vec![("dynamodb:LeadingKeys", unknown.clone()), ("dynamodb:Attributes", unknown)];
-                vec![Call { action: action.to_owned(), resource: "*".to_owned(), keys }]
+                // The database tells the administrator what is wrong with it.
+                let (action, resource) = (action.to_owned(), "*".to_owned());
+                vec![Call { action, resource, keys: Vec::new(), unread: Some(malformed.0) }]
             })
         }
         "apigateway" => {

@@ -91,7 +91,7 @@ impl Verifier {
         self.check_time(&presented, now)?;
         check_signed_headers(&presented, &request.headers)?;
         let principal = self.check_signature(&presented, request)?;
-        if principal.expires_at.is_some_and(|end| self.clock.stack_time(now) >= end) {
+        if !principal.is_in_time(self.clock.stack_time(now)) {
             return Err(SignatureError::ExpiredToken);
         }
         let (scope, signed_at) = (presented.scope, presented.signed_at.at);

@@ -12,6 +12,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use crate::clock::Clock;
+use crate::error::Error;
 use crate::front::Service;
 use crate::principals::{Principal, Principals};
 use crate::protocol::{Protocol, Refusal, escape, query_result};
@@ -93,7 +94,13 @@ impl Sts {
             expires_at,
         };
         let issued = self.principals.issue_session(&session);
-        let issued = issued.map_err(|_| Refusal::ServiceFailed("The session cannot be made."))?;
+        let issued = issued.map_err(|error| {
+            if matches!(error, Error::SessionTooLarge) {
+                Refusal::Invalid("PackedPolicyTooLarge", error.to_string())
+            } else {
+                Refusal::ServiceFailed("The session cannot be made.")
+            }
+        })?;
         let token = issued.session_token.as_ref().map_or("", |token| token.expose());
         let packed = match packed {
             0 => String::new(),

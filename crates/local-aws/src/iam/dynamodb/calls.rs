@@ -57,8 +57,8 @@ impl Asked<'_> {
 
     /// The call that stands for what cannot be read. It may be about any item.
     pub(super) fn fallback(&self) -> Call {
-        let reason = "the request cannot be read".to_owned();
-        call(self.operation, EVERYTHING.to_owned(), vec![("dynamodb:LeadingKeys", Value::Unknown(reason))])
+        let unread = Some("the request cannot be read".to_owned());
+        Call { unread, ..call(self.operation, EVERYTHING.to_owned(), Vec::new()) }
     }
 
     /// The condition key `dynamodb:ReturnConsumedCapacity`, where the request has the member.
@@ -69,7 +69,7 @@ impl Asked<'_> {
 
 /// A call of an action of DynamoDB.
 pub(super) fn call(action: &str, resource: String, keys: Vec<(&'static str, Value)>) -> Call {
-    Call { action: format!("dynamodb:{action}"), resource, keys }
+    Call { action: format!("dynamodb:{action}"), resource, keys, unread: None }
 }
 
 /// A condition key that is a member's text.

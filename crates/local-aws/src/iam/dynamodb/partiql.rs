@@ -28,7 +28,13 @@ pub(super) fn calls(asked: &Asked<'_>) -> Vec<Call> {
             is_unreadable = true;
             continue;
         };
-        let call = call(action, resource(asked, statement), Vec::new());
+        let call = match resource(asked, statement) {
+            Some(resource) => call(action, resource, Vec::new()),
+            None => Call {
+                unread: Some("the statement's table cannot be read".to_owned()),
+                ..call(action, asked.place.table("*"), Vec::new())
+            },
+        };
         if !calls.iter().any(|other| other.action == call.action && other.resource == call.resource) {
             calls.push(call);
         }
@@ -59,12 +65,12 @@ fn action(statement: &str) -> Option<&'static str> {
     Some(action)
 }
 
-fn resource(asked: &Asked<'_>, statement: &str) -> String {
-    match pieces(statement).as_deref().and_then(target) {
-        Some((table, None)) => asked.place.table(table),
-        Some((table, Some(index))) => format!("{}/index/{index}", asked.place.table(table)),
-        None => asked.place.table("*"),
-    }
+/// The table or index of a statement, where it is plainly written.
+fn resource(asked: &Asked<'_>, statement: &str) -> Option<String> {
+    Some(match target(&pieces(statement)?)? {
+        (table, None) => asked.place.table(table),
+        (table, Some(index)) => format!("{}/index/{index}", asked.place.table(table)),
+    })
 }
 
 /// A word, sign or literal of a statement.

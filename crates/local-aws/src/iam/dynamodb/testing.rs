@@ -52,12 +52,13 @@ pub(super) fn asked(operation: &str, body: &Json) -> Vec<String> {
     calls.iter().map(shown).collect()
 }
 
-/// A condition key's value: `-` where it is absent, `?` where it is unknown.
+/// A condition key's value: `-` where it is absent, `?` where it is unknown, as all are of what cannot be read.
 pub(super) fn key(call: &Call, name: &str) -> String {
     let mut values = call.keys.iter().filter(|(key, _)| *key == name).map(|(_, value)| value);
     let value = values.next();
     assert!(values.next().is_none(), "{name} stands twice");
     match value {
+        None if call.unread.is_some() => "?".to_owned(),
         None => "-".to_owned(),
         Some(Value::One(value)) => value.clone(),
         Some(Value::Many(values)) => values.join(","),
