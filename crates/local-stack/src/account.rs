@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::adapters::{ApiGatewayCalls, DynamoCalls, LambdaCalls};
 use crate::clock::StackClock;
+use crate::output::{Notice, Notices};
 use crate::parts::admin;
 use crate::shared::Shared;
 use crate::state::{AdminCredentials, write_private};
@@ -36,11 +37,14 @@ impl Account {
         dynamo: &Dynamo,
         clock: &Arc<StackClock>,
         developer_stands_for_functions: bool,
+        notices: &Notices,
     ) -> anyhow::Result<Self> {
         let principals = Arc::new(Principals::new(ACCOUNT).with_sessions(sessions(data)?));
         let admin = admin(data, &principals)?;
         let verifier = Arc::new(Verifier::new(Arc::clone(&principals), REGION, Arc::clone(clock) as _)?);
+        let notices = notices.clone();
         let iam = Iam::new(ACCOUNT, REGION, dynamo, Arc::clone(clock) as _)
+            .on_denied(move |message| notices.send(Notice::Warning(message.to_owned())))
             .developer_stands_for_functions(developer_stands_for_functions);
         iam.set_roles(roles);
         Ok(Self { admin, principals, iam: Arc::new(iam), verifier })

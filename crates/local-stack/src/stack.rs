@@ -155,7 +155,8 @@ impl LocalStack {
         tokio::spawn(async move { swept.sweep_expired(SWEEP, stop).await });
 
         let shares_developers = !matches!(options.functions, Functions::Built);
-        let account = Account::open(data, &stack.roles, &dynamo, &clock, shares_developers)?;
+        let account =
+            Account::open(data, &stack.roles, &dynamo, &clock, shares_developers, &options.notices)?;
         let (lambda, mut cargo_lambda) =
             functions(&options, &stack, &account, &aws_endpoint_url, &shutdown).await?;
         let shared = Arc::new(Shared {

@@ -180,6 +180,25 @@ async fn credentials_outlive_a_restart_on_the_same_data_and_no_other() {
 }
 
 #[tokio::test]
+async fn a_refusal_is_shown_with_what_decided() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let process = StackProcess::start(folder.path(), &[]).await;
+    let globex = process.state.tenants.iter().find(|tenant| tenant.tenant_id == "globex").expect("a tenant");
+    let url = format!("{}/credentials", process.state.api_url);
+    let answer = testkit::request("POST", &url, &[("x-api-key", &globex.api_key)], String::new()).await;
+    let vended = Vended::of(&answer.expect("an answer"));
+    let elsewhere = Stack::start().await;
+    let client = vended.dynamodb(&elsewhere, &process.state.aws_endpoint_url);
+    client.scan().table_name(&vended.records).send().await.expect_err("no Scan is granted");
+    let shown = std::fs::read_to_string(folder.path().join("stack.log")).expect("the log");
+    let line = shown.lines().find(|line| line.contains("dynamodb:Scan")).expect("a line");
+    assert!(
+        line.contains("because no session policy") || line.contains("because no identity-based policy"),
+        "{line}"
+    );
+}
+
+#[tokio::test]
 async fn the_log_and_an_evaluation_are_told_to_the_developer() {
     let stack = Stack::start().await;
     stack.as_tenant("globex", "GET", "/records/notes/first", "").await;

@@ -63,6 +63,8 @@ pub struct Iam {
     schemas: Arc<dyn KeySchemas>,
     clock: Arc<dyn Clock>,
     log: Log,
+    /// Told the sentence of each refusal.
+    on_denied: Option<Box<dyn Fn(&str) + Send + Sync>>,
     /// Whether functions run with the administrator's credentials, as under `cargo lambda watch`.
     developer_stands_for_functions: bool,
 }
@@ -110,8 +112,15 @@ impl Iam {
             schemas,
             clock,
             log: Log::default(),
+            on_denied: None,
             developer_stands_for_functions: false,
         }
+    }
+
+    /// Tells somebody each refusal, in the sentence that its principal is told.
+    #[must_use]
+    pub fn on_denied(self, tell: impl Fn(&str) + Send + Sync + 'static) -> Self {
+        Self { on_denied: Some(Box::new(tell)), ..self }
     }
 
     /// Whether the administrator may assume what a function may. Where all functions run with the developer's
@@ -272,7 +281,11 @@ impl Iam {
             resource: resource.to_owned(),
             verdict,
         });
-        denied.map_or(Ok(()), |message| Err(Denied { message }))
+        let Some(message) = denied else { return Ok(()) };
+        if let Some(tell) = &self.on_denied {
+            tell(&message);
+        }
+        Err(Denied { message })
     }
 
     fn roles(&self) -> Arc<BTreeMap<String, Rules>> {
