@@ -43,7 +43,7 @@ def run(folder, blocks, **environment):
     return re.findall(r"^answered (\d{3})$", done.stderr, re.M), output
 
 
-SECTIONS = ["Call the API", "Onboard a tenant", "Tune a limit", "Run one function by hand"]
+SECTIONS = ["Call the API", "Hand out credentials", "Onboard a tenant", "Tune a limit", "Run one function by hand"]
 
 
 @pytest.mark.parametrize("heading", SECTIONS)
