@@ -53,6 +53,9 @@ pub(crate) enum Value {
     Unknown(String),
 }
 
+/// Takes a sentence.
+type Tell = Box<dyn Fn(&str) + Send + Sync>;
+
 /// The policies of one account, and what they have decided.
 pub struct Iam {
     account_id: String,
@@ -64,7 +67,7 @@ pub struct Iam {
     clock: Arc<dyn Clock>,
     log: Log,
     /// Told the sentence of each refusal.
-    on_denied: Option<Box<dyn Fn(&str) + Send + Sync>>,
+    on_denied: Option<Tell>,
     /// Whether functions run with the administrator's credentials, as under `cargo lambda watch`.
     developer_stands_for_functions: bool,
 }
