@@ -2,10 +2,10 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use time::OffsetDateTime;
 
-use crate::{Kind, Problem};
+use crate::{Json, Kind, Problem};
 
 /// What credentials may do with the tenant's data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,46 +34,57 @@ impl CredentialsLifetime {
     }
 }
 
-/// `POST /credentials`: what is asked for. Every member may be left out.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+/// `POST /credentials`: what is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CredentialsRequest {
-    /// `read` or `write`; `read` where it is left out.
-    pub access: String,
-    /// Lifetime in seconds, 900 to 3,600; 900 where it is left out.
-    pub duration_seconds: i64,
-}
-
-impl Default for CredentialsRequest {
-    fn default() -> Self {
-        Self { access: "read".to_owned(), duration_seconds: 900 }
-    }
+    /// `access`: `read` or `write`; `read` where it is left out.
+    pub access: AccessLevel,
+    /// `duration_seconds`: 900 to 3,600; 900 where it is left out.
+    pub lifetime: CredentialsLifetime,
 }
 
 impl CredentialsRequest {
-    /// Checks all members, so that one answer names all that is wrong.
+    /// Reads the members of a body, so that one answer names all that is wrong.
     ///
     /// # Errors
     /// 422 with a pointer for each member that cannot be taken.
-    pub fn check(&self) -> Result<(AccessLevel, CredentialsLifetime), Problem> {
-        let access = match self.access.as_str() {
-            "read" => Some(AccessLevel::Read),
-            "write" => Some(AccessLevel::Write),
-            _ => None,
-        };
-        let lifetime = CredentialsLifetime::from_seconds(self.duration_seconds);
-        if let (Some(access), Some(lifetime)) = (access, lifetime) {
-            return Ok((access, lifetime));
+    pub fn read(members: &[(String, Json)]) -> Result<Self, Problem> {
+        let mut asked = Self { access: AccessLevel::Read, lifetime: CredentialsLifetime(900) };
+        let mut errors = Vec::new();
+        for (name, value) in members {
+            let refused = match (name.as_str(), value) {
+                ("access", Json::String(access)) if access == "read" => None,
+                ("access", Json::String(access)) if access == "write" => {
+                    asked.access = AccessLevel::Write;
+                    None
+                }
+                ("access", _) => Some("must be \"read\" or \"write\""),
+                ("duration_seconds", value) => match lifetime(value) {
+                    Some(lifetime) => {
+                        asked.lifetime = lifetime;
+                        None
+                    }
+                    None => Some("must be a whole number from 900 to 3600"),
+                },
+                _ => Some("is no member of this request: access and duration_seconds are"),
+            };
+            // A pointer's escapes (RFC 6901, section 3).
+            let pointer = || format!("/{}", name.replace('~', "~0").replace('/', "~1"));
+            errors.extend(refused.map(|detail| (pointer(), detail)));
         }
-        let mut problem = Problem::new(Kind::InvalidBody, "The body is not of the form that is due.");
-        if access.is_none() {
-            problem = problem.with_error("/access", "must be read or write");
+        if errors.is_empty() {
+            return Ok(asked);
         }
-        if lifetime.is_none() {
-            problem = problem.with_error("/duration_seconds", "must be 900 to 3600");
-        }
-        Err(problem)
+        let problem = Problem::new(Kind::InvalidBody, "The body is not of the form that is due.");
+        Err(errors
+            .into_iter()
+            .fold(problem, |problem, (pointer, detail)| problem.with_error(pointer, detail)))
     }
+}
+
+fn lifetime(value: &Json) -> Option<CredentialsLifetime> {
+    let Json::Number(number) = value else { return None };
+    number.as_str().parse().ok().and_then(CredentialsLifetime::from_seconds)
 }
 
 /// The answer to `POST /credentials`: temporary credentials, and the coordinates that they reach.
@@ -126,12 +137,13 @@ impl fmt::Debug for TemporaryCredentials {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     use super::*;
 
-    fn request(body: Value) -> CredentialsRequest {
-        serde_json::from_value(body).expect("of the form")
+    fn read(body: &str) -> Result<CredentialsRequest, Problem> {
+        let Ok(Json::Object(members)) = Json::parse(body) else { panic!("an object: {body}") };
+        CredentialsRequest::read(&members)
     }
 
     fn answer() -> TenantCredentials {
@@ -151,30 +163,25 @@ mod tests {
 
     #[test]
     fn who_asks_for_nothing_in_particular_gets_the_least() {
-        let (access, lifetime) = request(json!({})).check().unwrap();
-        assert_eq!((access, lifetime.seconds()), (AccessLevel::Read, 900));
-        let (access, lifetime) =
-            request(json!({"access": "write", "duration_seconds": 3_600})).check().unwrap();
-        assert_eq!((access, lifetime.seconds()), (AccessLevel::Write, 3_600));
+        let asked = read("{}").unwrap();
+        assert_eq!((asked.access, asked.lifetime.seconds()), (AccessLevel::Read, 900));
+        let asked = read(r#"{"access": "write", "duration_seconds": 3600}"#).unwrap();
+        assert_eq!((asked.access, asked.lifetime.seconds()), (AccessLevel::Write, 3_600));
     }
 
     #[test]
     fn one_answer_names_all_that_is_wrong() {
-        let problem = request(json!({"access": "Write", "duration_seconds": 899})).check().unwrap_err();
-        let document = problem.document("r-1");
-        let pointers: Vec<_> = document.errors.iter().map(|error| error.pointer.as_str()).collect();
-        assert_eq!((document.status, pointers), (422, vec!["/access", "/duration_seconds"]));
-    }
-
-    #[test]
-    fn what_is_not_of_the_form_is_refused() {
-        for body in [
-            json!({"acess": "read"}),
-            json!({"access": null}),
-            json!({"duration_seconds": "900"}),
-            json!({"duration_seconds": 900.5}),
+        for (body, pointers) in [
+            (r#"{"access": "Write", "duration_seconds": 899}"#, &["/access", "/duration_seconds"][..]),
+            (r#"{"access": null, "x": 2, "duration_seconds": -1}"#, &["/access", "/duration_seconds", "/x"]),
+            (r#"{"duration_seconds": "900"}"#, &["/duration_seconds"]),
+            (r#"{"duration_seconds": 900.5}"#, &["/duration_seconds"]),
+            (r#"{"duration_seconds": 99999999999999999999999}"#, &["/duration_seconds"]),
+            (r#"{"acess": "read", "a/b~": 1}"#, &["/a~1b~0", "/acess"]),
         ] {
-            assert!(serde_json::from_value::<CredentialsRequest>(body.clone()).is_err(), "{body}");
+            let document = read(body).unwrap_err().document("r-1");
+            let found: Vec<_> = document.errors.iter().map(|error| error.pointer.as_str()).collect();
+            assert_eq!((document.status, &found[..]), (422, pointers), "{body}");
         }
     }
 

@@ -164,12 +164,18 @@ impl Request {
     /// # Errors
     /// 400 for what is not JSON, 422 with a pointer for what is no object or would not come back as sent.
     pub fn object(&self) -> Result<Json, Problem> {
-        match exact(&self.body()?)? {
-            object @ Json::Object(_) => Ok(object),
-            Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) | Json::Array(_) => {
-                Err(Problem::invalid_body("", "must be an object"))
-            }
+        an_object(&self.body()?).map(Json::Object)
+    }
+
+    /// The members of the body, which is a JSON object with exact numbers, or empty as one without members is.
+    ///
+    /// # Errors
+    /// As [`Self::object`].
+    pub fn members(&self) -> Result<Vec<(String, Json)>, Problem> {
+        if self.event.body.as_deref().is_none_or(str::is_empty) {
+            return Ok(Vec::new());
         }
+        an_object(&self.body()?)
     }
 
     /// The body as any JSON value with exact numbers, of at most so many bytes.
@@ -200,6 +206,15 @@ fn exact(text: &str) -> Result<Json, Problem> {
         JsonError::Unkeepable { pointer, detail } => Problem::invalid_body(pointer, detail),
         JsonError::Syntax(detail) => not_json(&detail),
     })
+}
+
+fn an_object(text: &str) -> Result<Vec<(String, Json)>, Problem> {
+    match exact(text)? {
+        Json::Object(members) => Ok(members),
+        Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) | Json::Array(_) => {
+            Err(Problem::invalid_body("", "must be an object"))
+        }
+    }
 }
 
 fn not_json(detail: &str) -> Problem {
@@ -282,6 +297,19 @@ pub(crate) mod tests {
         assert_eq!(binary("MTIzNDU2").unwrap(), Json::parse("123456").unwrap());
         assert_eq!(problem(binary("MTIzNDU2Nw=="))["status"], 413);
         assert_eq!(problem(request(json!({"body": "\"äää\""})).value(6))["status"], 413);
+    }
+
+    #[test]
+    fn only_an_object_or_nothing_has_members() {
+        for body in [json!(null), json!(""), json!("{}"), json!(" {} ")] {
+            assert_eq!(request(json!({"body": body})).members().unwrap(), [], "{body}");
+        }
+        let members = request(json!({"body": r#"{"a": "b"}"#})).members().unwrap();
+        assert_eq!(members, [("a".to_owned(), Json::String("b".to_owned()))]);
+        for (body, status) in [("[]", 422), ("null", 422), (r#"{"a":1,"a":2}"#, 422), (" ", 400)] {
+            let refused = request(json!({"body": body})).members().unwrap_err();
+            assert_eq!(refused.kind().status(), status, "{body}");
+        }
     }
 
     #[test]

@@ -8,27 +8,11 @@ use std::time::Instant;
 use aws_lambda_events::apigw::ApiGatewayProxyResponse;
 use contract::Problem;
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
-use serde::de::DeserializeOwned;
 use tenant_context::{ApiKeyId, Aws, Bound, Contexts, OpenError, Operator, TenantContext};
 
 use crate::event::Event;
 use crate::log::Line;
 use crate::{Reply, Request, Settings, SettingsError};
-
-impl Request {
-    /// The body as a JSON object of a type, or the type's default where there is no body.
-    ///
-    /// # Errors
-    /// 400 for what is not JSON, 422 for JSON of another form.
-    pub fn json_or_default<T: DeserializeOwned + Default>(&self) -> Result<T, Problem> {
-        if self.event().body.as_deref().is_none_or(str::is_empty) {
-            return Ok(T::default());
-        }
-        // By itself, an array would be read as the members of a struct in their order.
-        self.object()?;
-        self.json()
-    }
-}
 
 /// Why a function cannot start, or stops.
 #[derive(Debug, thiserror::Error)]
@@ -223,30 +207,4 @@ where
     }
     .write();
     reply.into_response()
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeMap;
-
-    use serde_json::json;
-
-    use crate::request::tests::request;
-
-    #[test]
-    fn only_an_object_or_nothing_stands_for_an_object() {
-        type Members = BTreeMap<String, u32>;
-        for body in [json!(null), json!(""), json!("{}"), json!(" {} ")] {
-            let read = request(json!({"body": body})).json_or_default::<Members>();
-            assert_eq!(read.unwrap(), Members::new(), "{body}");
-        }
-        let given = request(json!({"body": r#"{"a": 1}"#})).json_or_default::<Members>().unwrap();
-        assert_eq!(given, Members::from([("a".to_owned(), 1)]));
-        for (body, status) in
-            [("[]", 422), ("null", 422), (r#"{"a":1,"a":2}"#, 422), (r#"{"a":"b"}"#, 422), (" ", 400)]
-        {
-            let problem = request(json!({"body": body})).json_or_default::<Members>().unwrap_err();
-            assert_eq!(problem.kind().status(), status, "{body}");
-        }
-    }
 }

@@ -54,7 +54,10 @@ pub fn evaluate(identity: &[Named], session: Option<&[Named]>, request: &Request
     };
     let mut found = vec![Found::among(Layer::Identity, identity, &asked)];
     found.extend(session.map(|policies| Found::among(Layer::Session, policies, &asked)));
-    decide(found)
+    explained(decide(found), &asked, |layer| match layer {
+        Layer::Session => session.unwrap_or_default(),
+        Layer::Identity | Layer::Trust => identity,
+    })
 }
 
 /// Decides by a role's trust policy, for `sts:AssumeRole` and `sts:TagSession`, each in a call of its own.
@@ -63,7 +66,8 @@ pub fn evaluate(identity: &[Named], session: Option<&[Named]>, request: &Request
 pub fn evaluate_trust(trust: &Named, principal: &Principal<'_>, request: &Request<'_>) -> TrustVerdict {
     let asked =
         Asked { action: request.action, subject: Subject::Principal(principal), context: request.context };
-    let verdict = decide(vec![Found::among(Layer::Trust, std::slice::from_ref(trust), &asked)]);
+    let policies = std::slice::from_ref(trust);
+    let verdict = explained(decide(vec![Found::among(Layer::Trust, policies, &asked)]), &asked, |_| policies);
     let names = |statement: &Statement| {
         statement.effect() == Effect::Allow
             && statement.names(principal)
@@ -71,6 +75,24 @@ pub fn evaluate_trust(trust: &Named, principal: &Principal<'_>, request: &Reques
     };
     let names_principal = verdict.is_allowed() && trust.policy.statements().iter().any(names);
     TrustVerdict { verdict, names_principal }
+}
+
+/// The verdict with what came nearest to allowing, where nothing did. Only a refusal is looked at again.
+fn explained<'a>(
+    mut verdict: Verdict,
+    asked: &Asked<'_>,
+    policies_of: impl Fn(Layer) -> &'a [Named],
+) -> Verdict {
+    if let By::NothingAllows { layer, nearest, .. } = &mut verdict.by {
+        let near = |Named { name, policy }: &Named| {
+            let allowing = policy.statements().iter().filter(|one| one.effect() == Effect::Allow);
+            let failed = |one: &Statement| Some((one.name.clone(), one.failed_condition(asked)?));
+            let (statement, condition) = allowing.into_iter().find_map(failed)?;
+            Some(format!("statement {statement} of {name}, in which {condition} does not hold"))
+        };
+        *nearest = policies_of(*layer).iter().find_map(near);
+    }
+    verdict
 }
 
 /// What one layer's policies say.
@@ -134,7 +156,7 @@ fn decide(mut found: Vec<Found>) -> Verdict {
     let mut allowed = None;
     for Found { layer, allowed: by, unknown, .. } in found {
         match by {
-            None => return deny(By::NothingAllows { layer, unknown }),
+            None => return deny(By::NothingAllows { layer, unknown, nearest: None }),
             Some(by) => {
                 allowed.get_or_insert(by);
             }

@@ -149,7 +149,21 @@ fn what_is_not_known_denies_and_says_so() {
     context.set("aws:Bar", "z");
     assert!(decide("Deny", "dynamodb:PutItem", &context).is_allowed());
     let allow = decide("Allow", "dynamodb:GetItem", &context);
-    assert_eq!(allow.by.to_string(), "no identity-based policy allows the action");
+    assert_eq!(
+        allow.by.to_string(),
+        "no identity-based policy allows the action (nearest: statement #2 of p, in which StringEquals aws:Bar \
+         does not hold)"
+    );
+}
+
+#[test]
+fn a_statement_about_another_action_or_resource_is_not_near() {
+    let other = json!({
+        "Effect": "Allow", "Action": "dynamodb:PutItem", "Resource": "*",
+        "Condition": { "StringEquals": { "aws:Foo": "x" } },
+    });
+    let verdict = evaluate(&[policy("p", &other)], None, &asked("dynamodb:GetItem", &Context::open()));
+    assert_eq!(verdict.by.to_string(), "no identity-based policy allows the action");
 }
 
 #[test]

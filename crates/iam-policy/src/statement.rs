@@ -90,6 +90,20 @@ impl Statement {
         })
     }
 
+    /// The first condition that does not hold, of a statement that is about the action and the subject.
+    pub(crate) fn failed_condition(&self, asked: &Asked<'_>) -> Option<String> {
+        let is_about = self.is_about_action(asked).and(|| self.is_about_subject(asked)) == Tri::Yes;
+        let failed = self.conditions.iter().find(|condition| condition.holds(asked.context) == Tri::No);
+        failed
+            .filter(|_| is_about)
+            .map(|condition| format!("{} {}", condition.operator_name(), condition.key()))
+    }
+
+    /// The keys of its conditions, as written.
+    pub fn condition_keys(&self) -> impl Iterator<Item = &str> {
+        self.conditions.iter().map(Condition::key)
+    }
+
     fn is_about_action(&self, asked: &Asked<'_>) -> Tri {
         let matches = |pattern: &Template| pattern.matches(asked.context, asked.action, Case::Ignored);
         self.actions.hold(any(self.actions.read.iter().map(matches)))

@@ -55,6 +55,9 @@ pub enum By {
         layer: Layer,
         /// What was not known in statements that might have allowed, at most ten different ones.
         unknown: Vec<String>,
+        /// The first statement that is about the action and the resource, and the condition of it that does
+        /// not hold.
+        nearest: Option<String>,
     },
 }
 
@@ -97,9 +100,12 @@ impl fmt::Display for By {
                     None => Ok(()),
                 }
             }
-            Self::NothingAllows { layer, unknown } => {
+            Self::NothingAllows { layer, unknown, nearest } => {
                 write!(f, "no {layer} allows the action")?;
-                if unknown.is_empty() { Ok(()) } else { write!(f, " (unknown: {})", unknown.join(", ")) }
+                if !unknown.is_empty() {
+                    write!(f, " (unknown: {})", unknown.join(", "))?;
+                }
+                nearest.as_ref().map_or(Ok(()), |nearest| write!(f, " (nearest: {nearest})"))
             }
         }
     }

@@ -6,6 +6,7 @@ use futures_util::future::BoxFuture;
 use local_http::{Body, Request, Response};
 
 use crate::authorize::{Authorize, Denied, ServiceName};
+use crate::iam::Tell;
 use crate::principals::Principal;
 use crate::protocol::{Protocol, Refusal};
 use crate::sigv4::{Verifier, claimed_service};
@@ -37,6 +38,8 @@ pub struct Front {
     verifier: Arc<Verifier>,
     authorize: Arc<dyn Authorize>,
     services: Services,
+    /// Told the reason of each signature that is not accepted.
+    on_unsigned: Option<Tell>,
 }
 
 /// A request that may go to its service.
@@ -48,14 +51,26 @@ struct Admitted {
 impl Front {
     /// A front for these services.
     pub fn new(verifier: Arc<Verifier>, authorize: Arc<dyn Authorize>, services: Services) -> Self {
-        Self { verifier, authorize, services }
+        Self { verifier, authorize, services, on_unsigned: None }
+    }
+
+    /// Tells somebody why a signature was not accepted, in the sentence that its sender is told.
+    #[must_use]
+    pub fn on_unsigned(self, tell: impl Fn(&str) + Send + Sync + 'static) -> Self {
+        Self { on_unsigned: Some(Box::new(tell)), ..self }
     }
 
     /// Answers one request.
     pub async fn handle(&self, request: Request) -> Response {
         match self.admit(&request) {
             Ok(Admitted { service, caller }) => self.service(service).call(request, caller).await,
-            Err(refusal) => Protocol::of(claimed_service(&request).as_deref(), &request).answer(&refusal),
+            Err(refusal) => {
+                if let (Refusal::Signature(error), Some(tell)) = (&refusal, &self.on_unsigned) {
+                    let service = claimed_service(&request).unwrap_or_else(|| "AWS".to_owned());
+                    tell(&format!("a call to {service} was not accepted: {error}"));
+                }
+                Protocol::of(claimed_service(&request).as_deref(), &request).answer(&refusal)
+            }
         }
     }
 

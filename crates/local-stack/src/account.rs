@@ -42,11 +42,13 @@ impl Account {
         let principals = Arc::new(Principals::new(ACCOUNT).with_sessions(sessions(data)?));
         let admin = admin(data, &principals)?;
         let verifier = Arc::new(Verifier::new(Arc::clone(&principals), REGION, Arc::clone(clock) as _)?);
-        let notices = notices.clone();
+        let (notices, warned) = (notices.clone(), notices);
         let iam = Iam::new(ACCOUNT, REGION, dynamo, Arc::clone(clock) as _)
             .on_denied(move |message| notices.send(Notice::Warning(message.to_owned())))
             .developer_stands_for_functions(developer_stands_for_functions);
-        iam.set_roles(roles);
+        for warning in iam.set_roles(roles) {
+            warned.send(Notice::Warning(warning));
+        }
         Ok(Self { admin, principals, iam: Arc::new(iam), verifier })
     }
 

@@ -12,6 +12,11 @@ use crate::templates::rfc3339;
 /// Decisions that one answer shows.
 const SHOWN: usize = 200;
 
+/// What is said to a body of another form.
+pub(crate) const EVALUATION_FORM: &str = "the body must be an object of policies (a list of documents), action, \
+    resource and, where they matter, session_policies (a list) and context, whose values are texts, numbers, true \
+    or false, or lists of texts";
+
 /// What is to be evaluated.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -112,7 +117,9 @@ mod tests {
         let by = "statement Own of the identity-based policy policies[0]";
         assert_eq!(allowed, json!({"decision": "Allow", "by": by}));
         let denied = ask(&["acme", "globex"], json!([policy]));
-        assert_eq!(denied, json!({"decision": "Deny", "by": "no identity-based policy allows the action"}));
+        let by = "no identity-based policy allows the action (nearest: statement Own of policies[0], in which \
+                  ForAllValues:StringEquals dynamodb:LeadingKeys does not hold)";
+        assert_eq!(denied, json!({"decision": "Deny", "by": by}));
         let unknown = ask(&["acme"], json!([{"Version": "2012-10-17", "Statement": {"Effect": "Maybe"}}]));
         assert_eq!(unknown["decision"], "Deny");
         assert!(

@@ -122,7 +122,11 @@ impl LocalApi {
             }
             (&Method::GET, "limits") => self.limits(request.uri.query().unwrap_or_default()),
             (&Method::GET, "iam/log") => Ok((StatusCode::OK, iam_api::log(&self.shared.iam.decisions()))),
-            (&Method::POST, "iam/evaluate") => Ok((StatusCode::OK, iam_api::evaluation(body(request)?))),
+            (&Method::POST, "iam/evaluate") => {
+                let asked = serde_json::from_value(body(request)?)
+                    .map_err(|_| Failure::bad_request(iam_api::EVALUATION_FORM))?;
+                Ok((StatusCode::OK, iam_api::evaluation(asked)))
+            }
             (&Method::GET, "templates") => Ok((StatusCode::OK, self.templates.status())),
             (&Method::POST, "reset") => {
                 self.alone(Snapshots::reset).await?;

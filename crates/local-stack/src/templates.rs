@@ -189,7 +189,9 @@ fn put_in_force(stack: Stack, shared: &Shared) -> Result<(), Refused> {
     if let Err(error) = made.and_then(|()| shared.lambda.update(&stack)) {
         return Err(Refused { retry: true, ..refused(vec![format!("{error:#}")]) });
     }
-    shared.iam.set_roles(&stack.roles);
+    for warning in shared.iam.set_roles(&stack.roles) {
+        shared.notices.send(Notice::Warning(warning));
+    }
     warn_of_lost_plans(&before, &stack, shared);
     shared.live.replace(Arc::new(stack));
     Ok(())

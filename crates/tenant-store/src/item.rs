@@ -123,7 +123,8 @@ pub(crate) fn to_item(form: &Form, stored: &Stored) -> Item {
 fn version(value: Option<&AttributeValue>) -> Option<u64> {
     match value {
         None => Some(0),
-        Some(AttributeValue::N(text)) => text.parse().ok(),
+        // The last one has no next version.
+        Some(AttributeValue::N(text)) => text.parse().ok().filter(|version| *version < u64::MAX),
         Some(_) => None,
     }
 }

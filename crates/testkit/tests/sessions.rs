@@ -141,6 +141,21 @@ async fn credentials_end_when_they_say() {
 }
 
 #[tokio::test]
+async fn a_condition_key_that_no_request_has_is_warned_of() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let known = r#"StringEquals: { "aws:PrincipalTag/isolation": pooled }"#;
+    let typo = r#"StringEquals: { "aws:PrincipalTags/isolation": pooled }"#;
+    let template = edited(folder.path(), known, typo);
+    let plans = workspace().join("infra/usage-plans.yaml");
+    let (template, plans) = (template.to_str().expect("a path"), plans.to_str().expect("a path"));
+    let flags = ["--ephemeral", "--no-seed", "--template", template, "--usage-plans", plans];
+    let _process = StackProcess::start(folder.path(), &flags).await;
+    let shown = std::fs::read_to_string(folder.path().join("stack.log")).expect("the log");
+    assert!(shown.contains("a condition on aws:PrincipalTags/isolation, which is not known here"), "{shown}");
+    assert!(!shown.contains("s3:"), "{shown}");
+}
+
+#[tokio::test]
 async fn an_edit_of_the_role_holds_for_credentials_that_are_out() {
     let folder = tempfile::tempdir().expect("a folder");
     let template = edited(folder.path(), "Sid: PooledRecords", "Sid: PooledRecords");
@@ -190,7 +205,24 @@ async fn a_refusal_is_shown_with_what_decided() {
     let elsewhere = Stack::start().await;
     let client = vended.dynamodb(&elsewhere, &process.state.aws_endpoint_url);
     client.scan().table_name(&vended.records).send().await.expect_err("no Scan is granted");
+    client
+        .get_item()
+        .table_name(&vended.records)
+        .key("tenant_id", AttributeValue::S("acme".to_owned()))
+        .key("sk", AttributeValue::S("notes#first".to_owned()))
+        .send()
+        .await
+        .expect_err("acme's");
+    // Another stack's credentials are nobody's here.
+    let other = Vended::ask(&elsewhere, "globex", "read").await;
+    let stranger = other.dynamodb(&elsewhere, &process.state.aws_endpoint_url);
+    stranger.list_tables().send().await.expect_err("a stranger");
     let shown = std::fs::read_to_string(folder.path().join("stack.log")).expect("the log");
+    assert!(
+        shown.contains(
+            "PooledRecords of tenant-data, in which ForAllValues:StringEquals dynamodb:LeadingKeys"
+        )
+    );
     let line = shown.lines().find(|line| line.contains("dynamodb:Scan")).expect("a line");
     assert!(
         line.contains("because no session policy") || line.contains("because no identity-based policy"),

@@ -12,7 +12,7 @@ async fn main() -> Result<(), StartError> {
 /// Answers 201 with credentials, which are shown this once, and the tables, bucket and prefix that they
 /// reach.
 async fn handle(request: Request, credentials: Credentials) -> Result<Reply, Problem> {
-    let (access, lifetime) = request.json_or_default::<CredentialsRequest>()?.check()?;
+    let CredentialsRequest { access, lifetime } = CredentialsRequest::read(&request.members()?)?;
     let issued = credentials.issue(access, lifetime).await?;
     Ok(Reply::json(201, &issued)?.with_no_store())
 }

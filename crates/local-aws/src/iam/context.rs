@@ -50,6 +50,14 @@ const KNOWN: &[&str] = &[
     "sts:TransitiveTagKeys",
 ];
 
+/// Whether requests are known to have a key, or to lack it.
+pub(super) fn is_known(key: &str) -> bool {
+    KNOWN.iter().any(|known| match known.strip_suffix('*') {
+        Some(start) => key.get(..start.len()).is_some_and(|given| given.eq_ignore_ascii_case(start)),
+        None => known.eq_ignore_ascii_case(key),
+    })
+}
+
 /// The global condition keys of a request.
 pub(super) fn of(principal: &Principal, request: &Request, now: SystemTime, region: &str) -> Context {
     let mut context = Context::knowing(KNOWN);

@@ -9,7 +9,7 @@ mod log;
 mod message;
 mod requests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -54,7 +54,7 @@ pub(crate) enum Value {
 }
 
 /// Takes a sentence.
-type Tell = Box<dyn Fn(&str) + Send + Sync>;
+pub(crate) type Tell = Box<dyn Fn(&str) + Send + Sync>;
 
 /// The policies of one account, and what they have decided.
 pub struct Iam {
@@ -134,8 +134,8 @@ impl Iam {
     }
 
     /// Puts the template's roles in force, in place of those before. Sessions of a role that is gone may do
-    /// nothing from then on.
-    pub fn set_roles(&self, roles: &[Role]) {
+    /// nothing from then on. Answers a sentence for each condition key that cannot be judged here.
+    pub fn set_roles(&self, roles: &[Role]) -> Vec<String> {
         let put = |role: &Role| {
             let trust = Named { name: role.name.clone(), policy: role.trust.clone() };
             (
@@ -143,8 +143,10 @@ impl Iam {
                 Rules { identity: role.policies.clone(), trust, max_session: role.max_session },
             )
         };
+        let unknown = roles.iter().flat_map(unknown_keys).collect();
         let roles = Arc::new(roles.iter().map(put).collect());
         *self.roles.write().unwrap_or_else(PoisonError::into_inner) = roles;
+        unknown
     }
 
     /// The last decisions, the newest last.
@@ -185,7 +187,11 @@ impl Iam {
         let verdict = match &call.unread {
             Some(reason) if principal.kind != PrincipalKind::Admin => Verdict {
                 decision: Decision::Deny,
-                by: By::NothingAllows { layer: Layer::Identity, unknown: vec![reason.clone()] },
+                by: By::NothingAllows {
+                    layer: Layer::Identity,
+                    unknown: vec![reason.clone()],
+                    nearest: None,
+                },
             },
             Some(_) | None => self.identity_verdict(principal, &call.action, &call.resource, &context),
         };
@@ -248,7 +254,7 @@ impl Iam {
         let roles = self.roles();
         let Some(role) = roles.get(&call.role_arn) else {
             // A role that is not there is answered like one that trusts nobody.
-            let by = By::NothingAllows { layer: Layer::Trust, unknown: Vec::new() };
+            let by = By::NothingAllows { layer: Layer::Trust, unknown: Vec::new(), nearest: None };
             return Verdict { decision: Decision::Deny, by };
         };
         let asked = iam_policy::Request { action, resource: &call.role_arn, context };
@@ -275,6 +281,10 @@ impl Iam {
         resource: &str,
         verdict: Verdict,
     ) -> Result<(), Denied> {
+        let nearest = match &verdict.by {
+            By::NothingAllows { nearest: Some(nearest), .. } => format!(" (nearest: {nearest})"),
+            By::NothingAllows { nearest: None, .. } | By::Statement { .. } => String::new(),
+        };
         let denied =
             (!verdict.is_allowed()).then(|| message::denied(&principal.arn, action, resource, &verdict.by));
         self.log.add(DecisionRecord {
@@ -286,7 +296,7 @@ impl Iam {
         });
         let Some(message) = denied else { return Ok(()) };
         if let Some(tell) = &self.on_denied {
-            tell(&message);
+            tell(&format!("{message}{nearest}"));
         }
         Err(Denied { message })
     }
@@ -294,6 +304,22 @@ impl Iam {
     fn roles(&self) -> Arc<BTreeMap<String, Rules>> {
         Arc::clone(&self.roles.read().unwrap_or_else(PoisonError::into_inner))
     }
+}
+
+/// A sentence for each condition key of a role that no request is known to have. Those of S3 are left out, which
+/// is not served here.
+fn unknown_keys(role: &Role) -> Vec<String> {
+    let policies = role.policies.iter().map(|named| &named.policy).chain([&role.trust]);
+    let keys = policies.flat_map(Policy::statements).flat_map(iam_policy::Statement::condition_keys);
+    let unknown: BTreeSet<_> =
+        keys.filter(|key| !key.starts_with("s3:") && !context::is_known(key)).collect();
+    let say = |key| {
+        format!(
+            "the role {} has a condition on {key}, which is not known here: where it counts, it allows nothing",
+            role.name
+        )
+    };
+    unknown.into_iter().map(say).collect()
 }
 
 impl Authorize for Iam {
