@@ -9,14 +9,13 @@ from botocore.exceptions import ClientError
 from conftest import started
 from test_isolation import (
     DENIED,
-    OWN_TAGS,
     TENANT,
     altered,
     assert_denied,
     boto3_call,
     cli_call,
+    each_tag_set,
     table_of,
-    tags,
     vended,
 )
 
@@ -199,18 +198,7 @@ def session_mode(tmp_path_factory):
         yield own, vended(own, TENANT, "write")
 
 
-@pytest.mark.parametrize(
-    ("given", "code"),
-    [
-        (tags(**OWN_TAGS), "AccessDenied"),
-        (tags(**OWN_TAGS | {"tenant_id": "globex"}), "AccessDenied"),
-        (tags(**OWN_TAGS | {"tenant_id": ""}), "AccessDenied"),
-        (tags(**OWN_TAGS | {"tenant_id": "*"}), "ValidationError"),
-        (tags(**OWN_TAGS, color="red"), "AccessDenied"),
-        ([], "AccessDenied"),
-    ],
-    ids=["own", "other", "empty", "wildcard", "extra", "none"],
-)
+@each_tag_set
 @pytest.mark.parametrize("role", ["tenantry-tenant-access", "tenantry-tenant-function", "nobody-made-this"])
 def test_in_session_mode_a_tenant_assumes_no_role_at_all(session_mode, call, role, given, code):
     own, credentials = session_mode

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use iam_policy::Named;
+use iam_policy::{Context, Named, Principal, Request, evaluate_trust};
 use serde_json::Value;
 use stack_template::{Authorization, Inputs, Role, Stack, read};
 
@@ -155,6 +155,53 @@ fn tests_every_tag(role: &Role) {
                 );
             }
         }
+    }
+}
+
+/// What the trust policies of the tenants' roles say of a function that passes tags.
+fn trusts(role: &Role, function: &str, tags: &[(&str, &str)]) -> bool {
+    let arn = format!("arn:aws:iam::123456789012:role/tenantry-{function}Role");
+    let principal = Principal { arn: &arn, session_arn: None, account_id: "123456789012" };
+    let mut context = Context::open();
+    context.set("aws:PrincipalArn", &arn);
+    context.set_all("aws:TagKeys", tags.iter().map(|(key, _)| (*key).to_owned()).collect());
+    for (key, value) in tags {
+        context.set(&format!("aws:RequestTag/{key}"), *value);
+    }
+    let trust = Named { name: role.name.clone(), policy: role.trust.clone() };
+    ["sts:AssumeRole", "sts:TagSession"].into_iter().all(|action| {
+        let request = Request { action, resource: &role.arn, context: &context };
+        evaluate_trust(&trust, &principal, &request).verdict.is_allowed()
+    })
+}
+
+#[test]
+fn the_tenants_roles_are_assumed_by_their_functions_with_exactly_the_three_tags() {
+    let stack = stack_in("session");
+    let good = [("tenant-id", "acme"), ("api-key-id", "k1"), ("isolation", "pooled")];
+    for (name, function, other) in [
+        ("tenantry-tenant-access", "CredentialsCreate", "RecordsGet"),
+        ("tenantry-tenant-function", "RecordsGet", "CredentialsCreate"),
+    ] {
+        let role = stack.roles.iter().find(|role| role.name == name).expect("a role for tenants");
+        assert!(trusts(role, function, &good), "{name}");
+        assert!(!trusts(role, other, &good), "{name}: {other}");
+        assert!(!trusts(role, "AdminTenantsCreate", &good), "{name}");
+        for index in 0..good.len() {
+            let mut missing = good.to_vec();
+            missing.remove(index);
+            assert!(!trusts(role, function, &missing), "{name}: {missing:?}");
+            let mut empty = good;
+            empty[index].1 = "";
+            assert!(!trusts(role, function, &empty), "{name}: {empty:?}");
+        }
+        let [tenant, key, _] = good;
+        for isolation in ["", "none", "Pooled"] {
+            assert!(!trusts(role, function, &[tenant, key, ("isolation", isolation)]), "{name}: {isolation}");
+        }
+        let extra = [&good[..], &[("color", "red")]].concat();
+        assert!(!trusts(role, function, &extra), "{name}: {extra:?}");
+        assert!(!trusts(role, function, &[]), "{name}");
     }
 }
 
