@@ -43,7 +43,14 @@ def run(folder, blocks, **environment):
     return re.findall(r"^answered (\d{3})$", done.stderr, re.M), output
 
 
-SECTIONS = ["Call the API", "Hand out credentials", "Onboard a tenant", "Tune a limit", "Run one function by hand"]
+SECTIONS = [
+    "Call the API",
+    "Upload and download files",
+    "Hand out credentials",
+    "Onboard a tenant",
+    "Tune a limit",
+    "Run one function by hand",
+]
 
 
 @pytest.mark.parametrize("heading", SECTIONS)
@@ -56,6 +63,8 @@ def test_the_commands_of_the_readme_answer_as_it_says(stack, tmp_path, heading):
     answered, output = run(checkout(stack, tmp_path), first + blocks)
     assert answered == statuses, output
     assert statuses or '"statusCode":200' in output, output
+    for refused in re.findall(r'\|\| echo "(.*)"$', "".join(blocks), re.M):
+        assert refused in output, output
 
 
 # ---- cargo lambda ------------------------------------------------------------------------------------------------

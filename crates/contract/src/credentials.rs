@@ -5,7 +5,8 @@ use std::fmt;
 use serde::Serialize;
 use time::OffsetDateTime;
 
-use crate::{Json, Kind, Problem};
+use crate::members::Refusals;
+use crate::{Json, Problem};
 
 /// What credentials may do with the tenant's data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,35 +51,20 @@ impl CredentialsRequest {
     /// 422 with a pointer for each member that cannot be taken.
     pub fn read(members: &[(String, Json)]) -> Result<Self, Problem> {
         let mut asked = Self { access: AccessLevel::Read, lifetime: CredentialsLifetime(900) };
-        let mut errors = Vec::new();
+        let mut refusals = Refusals::default();
         for (name, value) in members {
-            let refused = match (name.as_str(), value) {
-                ("access", Json::String(access)) if access == "read" => None,
-                ("access", Json::String(access)) if access == "write" => {
-                    asked.access = AccessLevel::Write;
-                    None
-                }
-                ("access", _) => Some("must be \"read\" or \"write\""),
+            match (name.as_str(), value) {
+                ("access", Json::String(access)) if access == "read" => {}
+                ("access", Json::String(access)) if access == "write" => asked.access = AccessLevel::Write,
+                ("access", _) => refusals.add(&[name], "must be \"read\" or \"write\""),
                 ("duration_seconds", value) => match lifetime(value) {
-                    Some(lifetime) => {
-                        asked.lifetime = lifetime;
-                        None
-                    }
-                    None => Some("must be a whole number from 900 to 3600"),
+                    Some(lifetime) => asked.lifetime = lifetime,
+                    None => refusals.add(&[name], "must be a whole number from 900 to 3600"),
                 },
-                _ => Some("is no member of this request: access and duration_seconds are"),
-            };
-            // A pointer's escapes (RFC 6901, section 3).
-            let pointer = || format!("/{}", name.replace('~', "~0").replace('/', "~1"));
-            errors.extend(refused.map(|detail| (pointer(), detail)));
+                _ => refusals.add(&[name], "is no member of this request: access and duration_seconds are"),
+            }
         }
-        if errors.is_empty() {
-            return Ok(asked);
-        }
-        let problem = Problem::new(Kind::InvalidBody, "The body is not of the form that is due.");
-        Err(errors
-            .into_iter()
-            .fold(problem, |problem, (pointer, detail)| problem.with_error(pointer, detail)))
+        refusals.or(Some(asked))
     }
 }
 

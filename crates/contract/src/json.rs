@@ -186,7 +186,8 @@ impl Json {
     }
 }
 
-fn push_token(pointer: &mut String, token: &str) {
+/// Leads a pointer one token further, with its escapes (RFC 6901, section 3).
+pub(crate) fn push_token(pointer: &mut String, token: &str) {
     pointer.push('/');
     pointer.push_str(&token.replace('~', "~0").replace('/', "~1"));
 }

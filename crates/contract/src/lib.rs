@@ -4,8 +4,10 @@
 
 mod checkpoint;
 mod credentials;
+mod files;
 mod grammar;
 mod json;
+mod members;
 mod problem;
 mod record;
 mod tenant;
@@ -15,7 +17,14 @@ pub use credentials::{
     AccessLevel, CredentialsLifetime, CredentialsRequest, TemporaryCredentials, TenantCredentials,
     TenantTables,
 };
-pub use grammar::{CheckpointName, Collection, GrammarError, RecordId};
+pub use files::{
+    CompletedPart, Download, File, FileCompletion, FileItem, FilePage, FileRequest, FileUpload,
+    MultipartUpload, PartUpload, PresignedUrl, Sha256Digest, Sha256Error, SingleUpload, UploadPlan,
+};
+pub use grammar::{
+    CheckpointName, Collection, ContentType, Delimiter, FileName, FilePrefix, GrammarError, PartTag,
+    RecordId, UploadId,
+};
 pub use json::{Json, JsonError, Number};
 pub use problem::{CATALOGUE, FieldError, Kind, MEDIA_TYPE, Problem, ProblemDocument};
 pub use record::{Page, Record};

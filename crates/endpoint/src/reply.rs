@@ -54,6 +54,12 @@ impl Reply {
         Self::new(304)
     }
 
+    /// 307 to another place, which is to be asked by the same method.
+    #[must_use]
+    pub fn temporary_redirect(url: &str) -> Self {
+        Self::new(307).with_header(LOCATION, url)
+    }
+
     /// Adds the entity tag of a version.
     #[must_use]
     pub fn with_etag(self, version: u64) -> Self {

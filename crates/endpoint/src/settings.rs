@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tenant_context::{AwsSettings, IsolationMode, Role, Secret, Table};
+use tenant_context::{AwsSettings, FileSizeLimits, IsolationMode, Role, Secret, Table};
 
 /// What a function's environment says.
 #[derive(Debug, Clone)]
@@ -73,6 +73,13 @@ impl Settings {
                 });
             }
         };
+        let file_size_limits = match optional(FileSizeLimits::VARIABLE) {
+            None => FileSizeLimits::default(),
+            Some(text) => text.parse().map_err(|_| SettingsError::Invalid {
+                variable: FileSizeLimits::VARIABLE,
+                form: FileSizeLimits::FORM,
+            })?,
+        };
         let account_id = optional("ACCOUNT_ID");
         if account_id.as_deref().is_some_and(|id| id.len() != 12 || !id.bytes().all(|b| b.is_ascii_digit())) {
             return Err(SettingsError::Invalid { variable: "ACCOUNT_ID", form: "twelve digits" });
@@ -92,6 +99,7 @@ impl Settings {
                     .filter_map(|table| Some((*table, optional(table.variable())?)))
                     .collect(),
                 files_bucket: optional("FILES_BUCKET"),
+                file_size_limits,
                 account_id,
                 isolation,
                 roles: Role::ALL
@@ -144,6 +152,17 @@ mod tests {
         assert_eq!(mode("session"), Ok(IsolationMode::Session));
         for text in ["Session", "session ", "on", "true"] {
             assert!(mode(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn limits_that_cannot_be_read_end_the_start_with_their_name() {
+        let limits = |text| read(&[("FILE_SIZE_LIMITS", text)]).map(|settings| settings.aws.file_size_limits);
+        assert_eq!(limits("free=5").map(|limits| limits.of("free")), Ok(Some(5)));
+        assert_eq!(limits("").map(|limits| limits.of("free")), Ok(None));
+        for text in [" ", "free", "free=5MB", "free=5 free=6"] {
+            let error = limits(text).unwrap_err().to_string();
+            assert!(error.contains("FILE_SIZE_LIMITS"), "{text:?}: {error}");
         }
     }
 

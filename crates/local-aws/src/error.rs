@@ -72,6 +72,9 @@ pub enum Error {
         /// What differs, such as `key schema`.
         difference: &'static str,
     },
+    /// The objects or their metadata cannot be read or written.
+    #[error("the objects of the local S3 cannot be read or written")]
+    Objects(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// DynamoDB refused a call of the stack itself.
     #[error("DynamoDB refused {operation}: {answer}")]
     Refused {

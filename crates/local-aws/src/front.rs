@@ -2,22 +2,45 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use local_http::{Body, Request, Response};
+use http::{HeaderMap, Method, header};
+use local_http::{Body, BodyError, Request, Response, Stream, StreamedResponse, streamed};
 
 use crate::authorize::{Authorize, Denied, ServiceName};
 use crate::iam::Tell;
 use crate::principals::Principal;
 use crate::protocol::{Protocol, Refusal};
-use crate::sigv4::{Verifier, claimed_service};
+use crate::s3::{NO_FORMS, is_form};
+use crate::sigv4::{Payload, Verifier, claimed_service};
 
-/// The longest body that any of the services takes, DynamoDB's 16 MiB: the limit to listen with.
-pub const MAX_BODY_BYTES: usize = 16 * 1_024 * 1_024;
+/// The longest body that any of the services but S3 takes: DynamoDB's 16 MiB.
+const MAX_BODY_BYTES: usize = 16 * 1_024 * 1_024;
 
 /// A service behind the front.
 pub trait Service: Send + Sync {
     /// Answers a request that `caller` has signed and may make. Its body is whole.
     fn call(&self, request: Request, caller: Arc<Principal>) -> BoxFuture<'_, Response>;
+}
+
+/// A request to S3 as its principal has signed it. Its body may still be arriving.
+pub struct Signed {
+    pub(crate) request: Request<Stream>,
+    pub(crate) principal: Arc<Principal>,
+    pub(crate) payload: Payload,
+}
+
+/// The service behind the front whose bodies come and go in streams: S3. It judges by itself what its callers
+/// may do.
+pub trait StreamService: Send + Sync {
+    /// Answers a request.
+    fn call(&self, request: Signed) -> BoxFuture<'_, StreamedResponse>;
+
+    /// Answers a browser that asks, without a signature, what a page of another origin may do.
+    fn preflight(&self, request: &Request<()>) -> Response;
+
+    /// The headers by which a page of another origin may read the answer to its request, be it a refusal.
+    fn cross_origin(&self, request: &Request<()>) -> HeaderMap;
 }
 
 /// The services by the names in credential scopes.
@@ -31,6 +54,8 @@ pub struct Services {
     pub lambda: Arc<dyn Service>,
     /// `sts`: [`Sts`](crate::Sts).
     pub sts: Arc<dyn Service>,
+    /// `s3`: [`S3`](crate::S3).
+    pub s3: Arc<dyn StreamService>,
 }
 
 /// Verifies, authorizes and dispatches the requests of one address.
@@ -61,17 +86,53 @@ impl Front {
     }
 
     /// Answers one request.
-    pub async fn handle(&self, request: Request) -> Response {
+    pub async fn handle(&self, request: Request<Stream>) -> StreamedResponse {
+        let (head, body) = request.without_body();
+        if head.method == Method::OPTIONS && head.headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
+        {
+            return streamed(self.services.s3.preflight(&head));
+        }
+        match claimed_service(&head) {
+            Some(service) if service == "s3" => self.handle_s3(head, body).await,
+            claimed @ Some(_) => streamed(match body.whole(MAX_BODY_BYTES).await {
+                Ok(body) => self.handle_whole(head.with_body(body)).await,
+                Err(error) => self.refuse(claimed.as_deref(), &head, &late(&error)),
+            }),
+            None if is_form(&head) => {
+                streamed(Protocol::S3.answer(&Refusal::UnsupportedService(NO_FORMS.to_owned())))
+            }
+            // Without a signature, nobody has to wait for the body.
+            None => streamed(self.handle_whole(head.with_body(Body::Whole(Bytes::new()))).await),
+        }
+    }
+
+    async fn handle_s3(&self, head: Request<()>, body: Stream) -> StreamedResponse {
+        let cross_origin = self.services.s3.cross_origin(&head);
+        let mut response = match self.verifier.verify_s3(&head) {
+            Ok((verified, payload)) => {
+                let request = head.with_body(body);
+                self.services.s3.call(Signed { request, principal: verified.principal, payload }).await
+            }
+            Err(error) => streamed(self.refuse(Some("s3"), &head, &Refusal::Signature(error))),
+        };
+        response.headers_mut().extend(cross_origin);
+        response
+    }
+
+    /// Answers a whole request to one of the services but S3.
+    pub(crate) async fn handle_whole(&self, request: Request) -> Response {
         match self.admit(&request) {
             Ok(Admitted { service, caller }) => self.service(service).call(request, caller).await,
-            Err(refusal) => {
-                if let (Refusal::Signature(error), Some(tell)) = (&refusal, &self.on_unsigned) {
-                    let service = claimed_service(&request).unwrap_or_else(|| "AWS".to_owned());
-                    tell(&format!("a call to {service} was not accepted: {error}"));
-                }
-                Protocol::of(claimed_service(&request).as_deref(), &request).answer(&refusal)
-            }
+            Err(refusal) => self.refuse(claimed_service(&request).as_deref(), &request, &refusal),
         }
+    }
+
+    fn refuse<B>(&self, claimed: Option<&str>, request: &Request<B>, refusal: &Refusal) -> Response {
+        if let (Refusal::Signature(error), Some(tell)) = (refusal, &self.on_unsigned) {
+            let service = claimed.unwrap_or("AWS");
+            tell(&format!("a call to {service} was not accepted: {error}"));
+        }
+        Protocol::of(claimed, request).answer(refusal)
     }
 
     fn admit(&self, request: &Request) -> Result<Admitted, Refusal> {
@@ -105,6 +166,11 @@ impl Front {
             ServiceName::Sts => services.sts.as_ref(),
         }
     }
+}
+
+/// A body that did not arrive.
+fn late(error: &BodyError) -> Refusal {
+    Refusal::Invalid("RequestTimeout", format!("{error}."))
 }
 
 #[cfg(test)]

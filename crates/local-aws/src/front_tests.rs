@@ -22,6 +22,23 @@ impl Service for Counted {
     }
 }
 
+/// S3 that is never asked.
+struct NoS3;
+
+impl StreamService for NoS3 {
+    fn call(&self, _: Signed) -> BoxFuture<'_, StreamedResponse> {
+        panic!("no request here is for S3")
+    }
+
+    fn preflight(&self, _: &Request<()>) -> Response {
+        panic!("no request here is a preflight")
+    }
+
+    fn cross_origin(&self, _: &Request<()>) -> HeaderMap {
+        panic!("no request here is for S3")
+    }
+}
+
 /// Allows every verified principal every action.
 struct AllowVerified;
 
@@ -77,6 +94,7 @@ impl Stack {
             api_gateway: Arc::clone(&api_gateway) as _,
             lambda: Arc::clone(&lambda) as _,
             sts: Arc::new(Counted::default()),
+            s3: Arc::new(NoS3),
         };
         let front = Front::new(verifier, authorize, services);
         Self { principals, admin, dynamo, api_gateway, lambda, front }
@@ -87,7 +105,7 @@ impl Stack {
     }
 
     async fn send(&self, signer: &Signer, operation: &str, body: &Value) -> Response {
-        self.front.handle(signer.sign(dynamodb(operation, body))).await
+        self.front.handle_whole(signer.sign(dynamodb(operation, body))).await
     }
 
     /// How many items the table holds.
@@ -187,7 +205,7 @@ async fn a_request_that_is_not_rightly_signed_is_refused_and_writes_nothing() {
         assert_eq!(status, 400);
         assert_eq!(refused["__type"], format!("com.amazon.coral.service#{name}"));
     }
-    let (status, refused) = json_of(&stack.front.handle(dynamodb("PutItem", &body)).await);
+    let (status, refused) = json_of(&stack.front.handle_whole(dynamodb("PutItem", &body)).await);
     assert_eq!(status, 400);
     assert_eq!(refused["__type"], "com.amazon.coral.service#MissingAuthenticationTokenException");
     assert_eq!(stack.items().await, json!(0));
@@ -208,17 +226,17 @@ async fn a_presigned_call_is_served() {
 async fn a_request_reaches_the_service_of_its_signature_and_no_other() {
     let stack = Stack::start();
     let create_key = || request("POST", "/apikeys", &[("content-type", "application/json")], "{}");
-    let answer = stack.front.handle(Signer::of(&stack.admin, "apigateway").sign(create_key())).await;
+    let answer = stack.front.handle_whole(Signer::of(&stack.admin, "apigateway").sign(create_key())).await;
     assert_eq!(answer.body(), stack.admin.arn.as_bytes());
     let invoke = request("POST", "/2015-03-31/functions/records-get/invocations", &[], "{}");
-    assert_eq!(stack.front.handle(Signer::of(&stack.admin, "lambda").sign(invoke)).await.status(), 200);
+    assert_eq!(stack.front.handle_whole(Signer::of(&stack.admin, "lambda").sign(invoke)).await.status(), 200);
     let calls = || (stack.api_gateway.0.load(Ordering::Relaxed), stack.lambda.0.load(Ordering::Relaxed));
     assert_eq!(calls(), (1, 1));
     for (service, status, name) in [
         ("dynamodb", 400, "com.amazon.coral.service#UnknownOperationException"),
         ("lambda", 403, "UnknownOperationException"),
     ] {
-        let answer = stack.front.handle(Signer::of(&stack.admin, service).sign(create_key())).await;
+        let answer = stack.front.handle_whole(Signer::of(&stack.admin, service).sign(create_key())).await;
         assert_eq!(answer.status(), status, "{service}");
         let (_, body) = json_of(&answer);
         let named = answer.headers().get("x-amzn-errortype").and_then(|value| value.to_str().ok());
@@ -232,7 +250,7 @@ async fn a_service_that_is_not_served_is_said_in_its_own_protocol() {
     let stack = Stack::start();
     let form = [("content-type", "application/x-www-form-urlencoded")];
     let queues = request("POST", "/", &form, "Action=ListQueues&Version=2012-11-05");
-    let answer = stack.front.handle(Signer::of(&stack.admin, "sqs").sign(queues)).await;
+    let answer = stack.front.handle_whole(Signer::of(&stack.admin, "sqs").sign(queues)).await;
     assert_eq!(answer.status(), 501);
     let text = std::str::from_utf8(answer.body()).expect("XML");
     assert!(
@@ -246,7 +264,7 @@ async fn a_body_that_was_too_large_is_answered_413() {
     let stack = Stack::start();
     let mut request = Signer::of(&stack.admin, "dynamodb").sign(dynamodb("PutItem", &json!({})));
     request.body = Body::TooLarge;
-    assert_eq!(stack.front.handle(request).await.status(), 413);
+    assert_eq!(stack.front.handle_whole(request).await.status(), 413);
 }
 
 /// Allows reads only, and to functions only.

@@ -13,6 +13,9 @@ const S3_REQUEST_ID: HeaderName = HeaderName::from_static("x-amz-request-id");
 const CRC_32: HeaderName = HeaderName::from_static("x-amz-crc32");
 const ERROR_TYPE: HeaderName = HeaderName::from_static("x-amzn-errortype");
 
+/// What the paths of the services with JSON begin with; all others are S3's.
+const REST_JSON: [&str; 5] = ["2015-03-31", "apikeys", "restapis", "usageplans", "v1"];
+
 /// How a service's clients talk to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Protocol {
@@ -41,6 +44,10 @@ pub(crate) enum Refusal {
     Invalid(&'static str, String),
     /// Its body exceeds the service's limit.
     TooLarge,
+    /// Its service has no such method.
+    MethodNotAllowed,
+    /// It does not tell the length of its body, which its service has to know.
+    LengthRequired,
     /// The service behind the front has not answered.
     ServiceFailed(&'static str),
     /// The service behind the front is busy.
@@ -52,7 +59,7 @@ struct Name(u16, &'static str, u16, &'static str);
 
 impl Protocol {
     /// The protocol of a service, or the one that a request looks to be in.
-    pub(crate) fn of(service: Option<&str>, request: &Request) -> Self {
+    pub(crate) fn of<B>(service: Option<&str>, request: &Request<B>) -> Self {
         let content_type = request.headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
         match service {
             Some("dynamodb") => Self::Json,
@@ -64,7 +71,10 @@ impl Protocol {
                 Self::Query
             }
             _ if request.uri.query().is_some_and(has_action) => Self::Query,
-            _ => Self::RestJson,
+            _ if REST_JSON.contains(&request.uri.path().split('/').nth(1).unwrap_or_default()) => {
+                Self::RestJson
+            }
+            _ => Self::S3,
         }
     }
 
@@ -103,15 +113,8 @@ impl Protocol {
                 response
             }
             Self::S3 => {
-                let name = refusal.s3_name().unwrap_or(xml_name);
-                let body = format!(
-                    "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>{name}</Code>\
-                     <Message>{}</Message><RequestId>{id}</RequestId></Error>",
-                    escape(&message),
-                );
-                let mut response = response(xml_status, "application/xml", body.into());
-                set(&mut response, S3_REQUEST_ID, &id);
-                response
+                let (status, name) = refusal.s3_name().unwrap_or((xml_status, xml_name));
+                s3_error(status_code(status), name, &message)
             }
         }
     }
@@ -131,6 +134,7 @@ impl Refusal {
                     Name(400, "UnrecognizedClientException", 403, "InvalidClientTokenId")
                 }
                 SignatureError::InvalidSignature(_)
+                | SignatureError::HeaderNotSigned(_)
                 | SignatureError::SignatureDoesNotMatch
                 | SignatureError::SignatureExpired { .. }
                 | SignatureError::SignatureNotYetCurrent { .. }
@@ -145,31 +149,32 @@ impl Refusal {
             Self::UnsupportedService(_) => Name(501, "UnsupportedOperation", 501, "NotImplemented"),
             Self::UnknownOperation(_) => Name(400, "UnknownOperationException", 400, "InvalidAction"),
             Self::Invalid(name, _) => Name(400, name, 400, name),
+            Self::MethodNotAllowed => Name(405, "MethodNotAllowed", 405, "MethodNotAllowed"),
+            Self::LengthRequired => Name(411, "MissingContentLength", 411, "MissingContentLength"),
             Self::TooLarge => Name(413, "RequestEntityTooLarge", 413, "RequestEntityTooLarge"),
             Self::ServiceFailed(_) => Name(500, "InternalServerError", 500, "InternalFailure"),
             Self::ServiceBusy => Name(503, "ServiceUnavailableException", 503, "ServiceUnavailable"),
         }
     }
 
-    /// S3's own name, where it has one.
-    fn s3_name(&self) -> Option<&'static str> {
+    /// S3's own status and name, where it has them ("Error responses" in the S3 API Reference).
+    fn s3_name(&self) -> Option<(u16, &'static str)> {
         let Self::Signature(error) = self else { return None };
         match error {
-            SignatureError::MissingAuthenticationToken | SignatureError::RequestExpired => {
-                Some("AccessDenied")
-            }
-            SignatureError::UnsupportedMechanism => Some("InvalidRequest"),
+            SignatureError::MissingAuthenticationToken
+            | SignatureError::RequestExpired
+            | SignatureError::HeaderNotSigned(_) => Some((403, "AccessDenied")),
+            SignatureError::UnsupportedMechanism => Some((400, "InvalidRequest")),
             SignatureError::IncompleteSignature(_) | SignatureError::InvalidSignature(_) => {
-                Some("AuthorizationHeaderMalformed")
+                Some((400, "AuthorizationHeaderMalformed"))
             }
-            SignatureError::UnrecognizedClient => Some("InvalidAccessKeyId"),
+            SignatureError::UnrecognizedClient => Some((403, "InvalidAccessKeyId")),
             SignatureError::SignatureExpired { .. } | SignatureError::SignatureNotYetCurrent { .. } => {
-                Some("RequestTimeTooSkewed")
+                Some((403, "RequestTimeTooSkewed"))
             }
-            SignatureError::PayloadMismatch => Some("XAmzContentSHA256Mismatch"),
-            SignatureError::SignatureDoesNotMatch
-            | SignatureError::ExpiredToken
-            | SignatureError::BodyTooLarge => None,
+            SignatureError::PayloadMismatch => Some((400, "XAmzContentSHA256Mismatch")),
+            SignatureError::ExpiredToken => Some((400, "ExpiredToken")),
+            SignatureError::SignatureDoesNotMatch | SignatureError::BodyTooLarge => None,
         }
     }
 
@@ -181,6 +186,8 @@ impl Refusal {
             | Self::UnknownOperation(message)
             | Self::Invalid(_, message) => message.clone(),
             Self::TooLarge => SignatureError::BodyTooLarge.to_string(),
+            Self::MethodNotAllowed => "The specified method is not allowed against this resource.".to_owned(),
+            Self::LengthRequired => "You must provide the Content-Length HTTP header.".to_owned(),
             Self::ServiceFailed(message) => (*message).to_owned(),
             Self::ServiceBusy => "The service has more requests than it can take. Try again.".to_owned(),
         }
@@ -194,6 +201,19 @@ pub fn rest_json_error(status: StatusCode, name: &'static str, message: &str) ->
     let mut response = response(status.as_u16(), "application/json", body.into());
     set(&mut response, JSON_REQUEST_ID, &request_id());
     set(&mut response, ERROR_TYPE, name);
+    response
+}
+
+/// An error of S3.
+pub(crate) fn s3_error(status: StatusCode, name: &str, message: &str) -> Response {
+    let id = request_id();
+    let body = format!(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>{name}</Code>\
+         <Message>{}</Message><RequestId>{id}</RequestId></Error>",
+        escape(message),
+    );
+    let mut response = response(status.as_u16(), "application/xml", body.into());
+    set(&mut response, S3_REQUEST_ID, &id);
     response
 }
 
@@ -215,7 +235,7 @@ fn has_action(query: &str) -> bool {
 }
 
 /// An id for one answer. Without random numbers it is the nil UUID: an error must be sent all the same.
-fn request_id() -> String {
+pub(crate) fn request_id() -> String {
     let bytes = random::bytes::<16>().unwrap_or_default();
     uuid::Builder::from_random_bytes(bytes).into_uuid().to_string()
 }

@@ -102,9 +102,11 @@ impl Signer {
             .build()
             .expect("all parameters");
         let Body::Whole(body) = &request.body else { panic!("a body that is kept") };
-        let body = match self.presigned_for {
-            Some(_) if self.service == "s3" => SignableBody::UnsignedPayload,
-            Some(_) | None => SignableBody::Bytes(body),
+        let declared = request.headers.get("x-amz-content-sha256").filter(|_| self.service == "s3");
+        let body = match (declared, self.presigned_for) {
+            (Some(declared), _) => SignableBody::Precomputed(declared.to_str().expect("text").to_owned()),
+            (None, Some(_)) if self.service == "s3" => SignableBody::UnsignedPayload,
+            (None, _) => SignableBody::Bytes(body),
         };
         let uri = format!("http://127.0.0.1:4566{}", request.uri);
         let headers = request

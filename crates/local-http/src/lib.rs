@@ -1,10 +1,12 @@
 #![doc = include_str!("../README.md")]
 //!
-//! **Invariant:** a handler sees a body whole or not at all; a part of one never looks like a body.
+//! **Invariant:** a handler sees a body whole or not at all; a part of one never looks like a body. A body that
+//! is read while it arrives ends in an error unless all of it has come.
 //!
 //! **Invariant:** recorded header names are used only where the recorded head holds exactly the headers that
 //! the parser saw, so that recording can lose a name's casing but never change what a request says.
 
+mod body;
 mod head;
 mod limits;
 mod server;
@@ -15,12 +17,13 @@ use std::net::SocketAddr;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Uri};
 
+pub use body::{AnswerError, BodyError, Stream, StreamedBody, StreamedResponse, streamed};
 pub use limits::Limits;
-pub use server::serve;
+pub use server::{serve, serve_streams};
 
-/// A whole request, as a handler sees it.
+/// A request, as a handler sees it: a whole one, unless its body says otherwise.
 #[derive(Debug, Clone)]
-pub struct Request {
+pub struct Request<B = Body> {
     /// The method.
     pub method: Method,
     /// The request target: path and query as sent, undecoded.
@@ -33,9 +36,27 @@ pub struct Request {
     /// lower case.
     pub raw_headers: Vec<(String, HeaderValue)>,
     /// The body.
-    pub body: Body,
+    pub body: B,
     /// The client.
     pub peer: SocketAddr,
+}
+
+impl<B> Request<B> {
+    /// Takes the body out.
+    #[must_use]
+    pub fn without_body(self) -> (Request<()>, B) {
+        let Self { method, uri, headers, raw_headers, body, peer } = self;
+        (Request { method, uri, headers, raw_headers, body: (), peer }, body)
+    }
+}
+
+impl Request<()> {
+    /// Puts a body in.
+    #[must_use]
+    pub fn with_body<B>(self, body: B) -> Request<B> {
+        let Self { method, uri, headers, raw_headers, body: (), peer } = self;
+        Request { method, uri, headers, raw_headers, body, peer }
+    }
 }
 
 /// A request's body.

@@ -7,13 +7,12 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use futures_util::FutureExt as _;
 use http::header::CONNECTION;
 use http::request::Parts;
 use http::{HeaderValue, StatusCode};
-use http_body_util::{BodyExt as _, Full};
-use hyper::body::{Body as _, Incoming};
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -23,22 +22,60 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
+use crate::body::{BodyError, Stream, StreamedResponse, streamed};
 use crate::head::raw_headers;
-use crate::stream::{SharedExchange, Stream};
-use crate::{Body, Limits, Request, Response};
+use crate::stream::{Connection, SharedExchange};
+use crate::{Limits, Request, Response};
 
 /// The pause after a failed accept. The usual cause is a lack of file descriptors, which only time cures.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Serves HTTP/1.1 on `listener` until `shutdown`.
 ///
-/// `handler` runs on the connection's task and is dropped when its client goes away; work that must outlive
-/// the client is spawned. After `shutdown`, no connection is accepted, idle ones are closed, and running
-/// requests have [`Limits::stop_timeout`] to finish. Dropping the future closes everything at once.
+/// `handler` is called with whole requests. It runs on the connection's task and is dropped when its client
+/// goes away; work that must outlive the client is spawned. After `shutdown`, no connection is accepted, idle
+/// ones are closed, and running requests have [`Limits::stop_timeout`] to finish. Dropping the future closes
+/// everything at once.
 pub async fn serve<H, F>(listener: TcpListener, limits: Limits, shutdown: CancellationToken, handler: H)
 where
     H: Fn(Request) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Response> + Send + 'static,
+{
+    let max_body = limits.max_body;
+    let whole = move |request: Request<Stream>| {
+        let handler = handler.clone();
+        async move {
+            let (request, body) = request.without_body();
+            Ok(streamed(handler(request.with_body(body.whole(max_body).await?)).await))
+        }
+    };
+    accept_all(listener, limits, shutdown, whole).await;
+}
+
+/// Serves as [`serve`] does, with bodies that are still arriving and answers that are still being made.
+///
+/// A body is not limited in its length, and each of its pauses by [`Limits::body_timeout`]. A request that was
+/// answered before it was read to its end ends its connection.
+pub async fn serve_streams<H, F>(
+    listener: TcpListener,
+    limits: Limits,
+    shutdown: CancellationToken,
+    handler: H,
+) where
+    H: Fn(Request<Stream>) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = StreamedResponse> + Send + 'static,
+{
+    let never_fails = move |request| {
+        let answer = handler(request);
+        async move { Ok(answer.await) }
+    };
+    accept_all(listener, limits, shutdown, never_fails).await;
+}
+
+async fn accept_all<H, F>(listener: TcpListener, limits: Limits, shutdown: CancellationToken, handler: H)
+where
+    H: Fn(Request<Stream>) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = Result<StreamedResponse, BodyError>> + Send + 'static,
 {
     let room = Arc::new(Semaphore::new(limits.max_connections));
     let mut connections = JoinSet::new();
@@ -83,31 +120,32 @@ async fn connection<H, F>(
     shutdown: CancellationToken,
     handler: H,
 ) where
-    H: Fn(Request) -> F + Clone + Send + Sync + 'static,
-    F: Future<Output = Response> + Send + 'static,
+    H: Fn(Request<Stream>) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = Result<StreamedResponse, BodyError>> + Send + 'static,
 {
     // Answers are small and written at once; a socket that cannot do without the delay still works.
     let _ = tcp.set_nodelay(true);
     let exchange = SharedExchange::new(&limits);
-    let io = TokioIo::new(Stream::new(tcp, exchange.clone(), limits.clone()));
+    let io = TokioIo::new(Connection::new(tcp, exchange.clone(), limits.clone()));
     let service = service_fn(|request: http::Request<Incoming>| {
         // Taken before the body is asked for, since that may already write an interim answer.
         let recorded = exchange.lock().begin();
-        let (exchange, handler, limits) = (exchange.clone(), handler.clone(), &limits);
+        let (exchange, handler, patience) = (exchange.clone(), handler.clone(), limits.body_timeout);
         async move {
             let (parts, body) = request.into_parts();
-            let (mut response, was_read) = match read(body, limits).await? {
-                Some(body) => {
-                    let was_read = matches!(body, Body::Whole(_));
-                    (handle(handler, request_of(parts, body, &recorded, peer)).await, was_read)
-                }
-                None => (status(StatusCode::REQUEST_TIMEOUT), false),
+            let (body, finished) = Stream::new(body, patience);
+            let answer = handle(handler, request_of(parts, body, &recorded, peer)).await;
+            let mut response = match answer {
+                Ok(response) => response,
+                Err(BodyError::TimedOut) => status(StatusCode::REQUEST_TIMEOUT),
+                Err(BodyError::Broken(error)) => return Err(error),
             };
+            let was_read = finished.get();
             if !was_read {
                 response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             }
             exchange.lock().answered(was_read);
-            Ok::<_, hyper::Error>(response.map(Full::new))
+            Ok::<_, hyper::Error>(response)
         }
     });
     // The stream keeps the deadlines: hyper's own timer does not tell an idle client from a slow head.
@@ -124,27 +162,7 @@ async fn connection<H, F>(
     }
 }
 
-/// Reads a body. `None` is one that took too long; an error is a client that broke off.
-async fn read(mut body: Incoming, limits: &Limits) -> Result<Option<Body>, hyper::Error> {
-    // A declared length is believed at once, so that a client that asks before sending can be refused.
-    if body.size_hint().lower() > u64::try_from(limits.max_body).unwrap_or(u64::MAX) {
-        return Ok(Some(Body::TooLarge));
-    }
-    let collect = async {
-        let mut whole = BytesMut::new();
-        while let Some(frame) = body.frame().await {
-            let Ok(data) = frame?.into_data() else { continue };
-            if data.len() > limits.max_body.saturating_sub(whole.len()) {
-                return Ok(Body::TooLarge);
-            }
-            whole.extend_from_slice(&data);
-        }
-        Ok(Body::Whole(whole.freeze()))
-    };
-    timeout(limits.body_timeout, collect).await.ok().transpose()
-}
-
-fn request_of(parts: Parts, body: Body, recorded: &[u8], peer: SocketAddr) -> Request {
+fn request_of(parts: Parts, body: Stream, recorded: &[u8], peer: SocketAddr) -> Request<Stream> {
     Request {
         raw_headers: raw_headers(recorded, &parts.headers),
         method: parts.method,
@@ -155,20 +173,20 @@ fn request_of(parts: Parts, body: Body, recorded: &[u8], peer: SocketAddr) -> Re
     }
 }
 
-async fn handle<H, F>(handler: H, request: Request) -> Response
+async fn handle<H, F>(handler: H, request: Request<Stream>) -> Result<StreamedResponse, BodyError>
 where
-    H: Fn(Request) -> F,
-    F: Future<Output = Response>,
+    H: Fn(Request<Stream>) -> F,
+    F: Future<Output = Result<StreamedResponse, BodyError>>,
 {
     // The handler is called anew for every request, so a panic leaves nothing half-changed that is used again.
     AssertUnwindSafe(async move { handler(request).await })
         .catch_unwind()
         .await
-        .unwrap_or_else(|_| status(StatusCode::INTERNAL_SERVER_ERROR))
+        .unwrap_or_else(|_| Ok(status(StatusCode::INTERNAL_SERVER_ERROR)))
 }
 
-fn status(status: StatusCode) -> Response {
+fn status(status: StatusCode) -> StreamedResponse {
     let mut response = Response::new(Bytes::new());
     *response.status_mut() = status;
-    response
+    streamed(response)
 }

@@ -28,7 +28,7 @@ impl SharedExchange {
 }
 
 /// The stream that hyper reads from and writes to.
-pub(crate) struct Stream {
+pub(crate) struct Connection {
     tcp: TcpStream,
     exchange: SharedExchange,
     limits: Limits,
@@ -40,7 +40,7 @@ pub(crate) struct Stream {
     drain: Option<usize>,
 }
 
-impl Stream {
+impl Connection {
     pub(crate) fn new(tcp: TcpStream, exchange: SharedExchange, limits: Limits) -> Self {
         Self {
             tcp,
@@ -79,7 +79,7 @@ impl Stream {
     }
 }
 
-impl AsyncRead for Stream {
+impl AsyncRead for Connection {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -97,7 +97,7 @@ impl AsyncRead for Stream {
     }
 }
 
-impl AsyncWrite for Stream {
+impl AsyncWrite for Connection {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         self.exchange.lock().writing();
         let result = Pin::new(&mut self.tcp).poll_write(cx, buf);
@@ -152,13 +152,13 @@ impl AsyncWrite for Stream {
 
 /// A deadline that costs a timer only while it is set.
 #[derive(Default)]
-struct Deadline {
+pub(crate) struct Deadline {
     timer: Option<Pin<Box<Sleep>>>,
     set: bool,
 }
 
 impl Deadline {
-    fn set(&mut self, after: Duration) {
+    pub(crate) fn set(&mut self, after: Duration) {
         match &mut self.timer {
             Some(timer) => timer.as_mut().reset(Instant::now() + after),
             None => self.timer = Some(Box::pin(sleep(after))),
@@ -166,15 +166,15 @@ impl Deadline {
         self.set = true;
     }
 
-    fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.set = false;
     }
 
-    fn is_set(&self) -> bool {
+    pub(crate) fn is_set(&self) -> bool {
         self.set
     }
 
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         match &mut self.timer {
             Some(timer) if self.set => pin!(timer).poll(cx),
             Some(_) | None => Poll::Pending,

@@ -1,5 +1,8 @@
 //! The server, driven over real sockets.
 
+#[path = "server/streams.rs"]
+mod streams;
+
 use std::future::pending;
 use std::net::SocketAddr;
 use std::time::Duration;

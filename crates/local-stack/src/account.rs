@@ -4,10 +4,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use local_aws::{Dynamo, Front, Iam, MAX_BODY_BYTES, Principals, Secret, Services, Sessions, Sts, Verifier};
+use local_aws::{Dynamo, Front, Iam, Principals, S3, Secret, Services, Sessions, Sts, Verifier};
 use local_gateway::Management;
-use local_http::{Limits, Request};
-use stack_template::Role;
+use local_http::{Limits, Request, Stream};
+use stack_template::{Bucket, Role};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -52,6 +52,19 @@ impl Account {
         Ok(Self { admin, principals, iam: Arc::new(iam), verifier })
     }
 
+    /// Opens the account's S3 with the template's buckets.
+    pub(crate) fn s3(
+        &self,
+        data: Option<&Path>,
+        buckets: &[Bucket],
+        clock: &Arc<StackClock>,
+    ) -> anyhow::Result<S3> {
+        let folder = data.map(|folder| folder.join("s3"));
+        let s3 = S3::open(folder.as_deref(), Arc::clone(&self.iam), Arc::clone(clock) as _, REGION)?;
+        s3.ensure_buckets(buckets)?;
+        Ok(s3)
+    }
+
     /// Serves the account's services.
     pub(crate) fn serve(
         &self,
@@ -78,10 +91,12 @@ impl Account {
             api_gateway: Arc::new(ApiGatewayCalls(Arc::new(management), gate(), shared.notices.clone())),
             lambda: Arc::new(LambdaCalls(Arc::clone(&shared.lambda), gate())),
             sts: Arc::new(sts),
+            // No gate holds its requests back, which take as long as their bodies: its store changes as a whole.
+            s3: Arc::clone(&shared.s3) as _,
         };
         let front = Arc::new(Front::new(Arc::clone(&self.verifier), Arc::clone(&self.iam) as _, services));
-        let limits = Limits { max_body: MAX_BODY_BYTES, max_header_bytes: 32_768, ..Limits::default() };
-        tokio::spawn(local_http::serve(listener, limits, stop, move |request: Request| {
+        let limits = Limits { max_header_bytes: 32_768, ..Limits::default() };
+        tokio::spawn(local_http::serve_streams(listener, limits, stop, move |request: Request<Stream>| {
             let front = Arc::clone(&front);
             async move { front.handle(request).await }
         }))

@@ -66,6 +66,7 @@ impl Authorizer for Signatures {
                 SignatureError::UnrecognizedClient => Denial::UnrecognizedClient,
                 SignatureError::ExpiredToken => Denial::ExpiredToken,
                 SignatureError::InvalidSignature(_)
+                | SignatureError::HeaderNotSigned(_)
                 | SignatureError::SignatureDoesNotMatch
                 | SignatureError::SignatureExpired { .. }
                 | SignatureError::SignatureNotYetCurrent { .. }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use bytes::Bytes;
-use local_aws::Dynamo;
+use local_aws::{Dynamo, S3};
 use local_gateway::KeyStore;
 use serde_json::json;
 use time::OffsetDateTime;
@@ -19,6 +19,9 @@ pub(crate) struct Bed<'a> {
     pub(crate) lambda: &'a Lambda,
     pub(crate) keys: &'a KeyStore,
     pub(crate) dynamo: &'a Dynamo,
+    pub(crate) s3: &'a S3,
+    /// The bucket of pooled files, where the template has one.
+    pub(crate) files: Option<&'a str>,
     pub(crate) clock: &'a StackClock,
 }
 
@@ -53,6 +56,11 @@ impl Seedbed for Bed<'_> {
         });
         // It is refused where there is no lease.
         let _ = self.dynamo.call("UpdateItem", &body).await;
+    }
+
+    fn file(&self, key: &str, content_type: &str, text: &str) -> anyhow::Result<()> {
+        let Some(bucket) = self.files else { return Ok(()) };
+        Ok(self.s3.seed(bucket, key, content_type, text.as_bytes())?)
     }
 
     fn now(&self) -> OffsetDateTime {

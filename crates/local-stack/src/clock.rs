@@ -125,7 +125,7 @@ impl StackClock {
         if jumps.len() >= MAX_JUMPS {
             bail!("the clock was moved {MAX_JUMPS} times; /_local/reset sets it back");
         }
-        jumps.push(Jump { at: real(), by });
+        jumps.push(Jump { at: whole_second(real()), by });
         self.set(jumps)
     }
 
@@ -220,6 +220,18 @@ impl local_aws::Clock for StackClock {
 #[expect(clippy::disallowed_methods, reason = "this is the one clock")]
 pub(crate) fn real() -> SystemTime {
     SystemTime::now()
+}
+
+/// The beginning of a time's second: what is signed within it counts as signed behind a move.
+fn whole_second(at: SystemTime) -> SystemTime {
+    let since = at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    SystemTime::UNIX_EPOCH + Duration::from_secs(since.as_secs())
+}
+
+/// How long it is to the beginning of the next second.
+pub(crate) fn to_the_next_second() -> Duration {
+    let since = real().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    Duration::from_nanos(1_000_000_000 - u64::from(since.subsec_nanos()))
 }
 
 #[cfg(test)]

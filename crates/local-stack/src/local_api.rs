@@ -109,6 +109,9 @@ impl LocalApi {
                         "advance must be how far ahead to move, such as 31d, 1h 30m or 500ms (w, d, h, m, s, ms)",
                     )
                 })?;
+                // Signatures tell whole seconds. What is signed before a move and what is signed after it must not
+                // tell the same one.
+                tokio::time::sleep(crate::clock::to_the_next_second()).await;
                 let shared = Arc::clone(&self.shared);
                 let moved = tokio::task::spawn_blocking(move || {
                     let _one = shared.change();

@@ -1,4 +1,4 @@
-//! Demo tenants, onboarded by the real function, with a few records and checkpoints each.
+//! Demo tenants, onboarded by the real function, with a few records, checkpoints and files each.
 
 use std::time::Duration;
 
@@ -15,6 +15,8 @@ pub(crate) struct Demo {
     records: &'static [(&'static str, &'static str, &'static str)],
     /// Name, and whose position it keeps.
     checkpoints: &'static [(&'static str, &'static str)],
+    /// Name, media type and text.
+    files: &'static [(&'static str, &'static str, &'static str)],
     pub(crate) suspended: bool,
 }
 
@@ -25,6 +27,10 @@ pub(crate) const DEMOS: &[Demo] = &[
         tier: "free",
         records: &[("notes", "first", "Rocket skates"), ("notes", "second", "Giant magnet")],
         checkpoints: &[("sync", "acme-shop")],
+        files: &[
+            ("welcome.txt", "text/plain", "Welcome to the files of acme.\n"),
+            ("reports/2026/summary.csv", "text/csv", "month,orders\n2026-10,214\n2026-11,198\n"),
+        ],
         suspended: false,
     },
     Demo {
@@ -37,6 +43,7 @@ pub(crate) const DEMOS: &[Demo] = &[
             ("plans", "launch", "Ours alone"),
         ],
         checkpoints: &[("sync", "globex-weather"), ("launch", "Ours alone")],
+        files: &[("launch", "text/plain", "Ours alone")],
         suspended: false,
     },
     Demo {
@@ -44,10 +51,11 @@ pub(crate) const DEMOS: &[Demo] = &[
         tier: "premium",
         records: &[("notes", "first", "TPS cover sheet")],
         checkpoints: &[("sync", "initech-ledger")],
+        files: &[],
         suspended: false,
     },
     // Shows what a suspended tenant is told.
-    Demo { tenant_id: "umbrella", tier: "free", records: &[], checkpoints: &[], suspended: true },
+    Demo { tenant_id: "umbrella", tier: "free", records: &[], checkpoints: &[], files: &[], suspended: true },
 ];
 
 /// How often a tenant is onboarded where the answer says to try again, as on a machine that is very busy.
@@ -70,6 +78,8 @@ pub(crate) trait Seedbed {
     async fn set(&self, table: &str, key: (&str, &str), attribute: (&str, &str)) -> anyhow::Result<()>;
     /// Ends the lease of a tenant that is being onboarded, if there is one.
     async fn release(&self, tenant_id: &str);
+    /// Makes an object of the bucket of files, unless there is one.
+    fn file(&self, key: &str, content_type: &str, text: &str) -> anyhow::Result<()>;
     /// Now.
     fn now(&self) -> OffsetDateTime;
 }
@@ -113,6 +123,9 @@ pub(crate) async fn seed(bed: &impl Seedbed) -> anyhow::Result<()> {
         for (name, source) in demo.checkpoints {
             let body = json!({"source": source, "position": 1});
             put(bed, "checkpoints-put", "/checkpoints/{name}", &[("name", *name)], &body, &key).await?;
+        }
+        for (name, content_type, text) in demo.files {
+            bed.file(&format!("{}/{name}", demo.tenant_id), content_type, text)?;
         }
         if demo.suspended {
             bed.set("tenantry-api-keys", ("api_key_id", &key), ("status", "suspended")).await?;

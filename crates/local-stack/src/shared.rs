@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use local_aws::{Dynamo, Iam};
+use local_aws::{Dynamo, Iam, S3};
 use local_gateway::{KeyStore, LimitRules, LiveStack};
 
 use crate::clock::StackClock;
@@ -15,6 +15,7 @@ pub(crate) struct Shared {
     pub(crate) live: Arc<LiveStack>,
     pub(crate) keys: Arc<KeyStore>,
     pub(crate) dynamo: Arc<Dynamo>,
+    pub(crate) s3: Arc<S3>,
     pub(crate) lambda: Arc<Lambda>,
     pub(crate) clock: Arc<StackClock>,
     pub(crate) iam: Arc<Iam>,

@@ -1,4 +1,4 @@
-//! Copies of everything that the stack keeps: tables, keys, counters and the clock.
+//! Copies of everything that the stack keeps: tables, objects, keys, counters and the clock.
 
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt as _;
@@ -87,7 +87,8 @@ impl Snapshots {
         let _one = shared.change();
         let jumps = std::fs::read(folder.join("clock.json")).context("the snapshot has no clock")?;
         let jumps: Vec<Jump> = serde_json::from_slice(&jumps).context("the snapshot's clock is damaged")?;
-        let (now, tables) = (shared.clock.with(&jumps), &shared.live.current().tables);
+        let (now, stack) = (shared.clock.with(&jumps), shared.live.current());
+        let (tables, buckets) = (&stack.tables, &stack.buckets);
         let marker = self.folder.join(LOADING);
         shared
             .keys
@@ -99,7 +100,9 @@ impl Snapshots {
                     // Nothing has changed, so there is nothing to be finished.
                     std::fs::remove_file(&marker)?;
                 }
-                Ok::<_, anyhow::Error>(loaded?)
+                loaded?;
+                shared.s3.load(&folder.join("s3"))?;
+                Ok::<_, anyhow::Error>(shared.s3.ensure_buckets(buckets)?)
             })
             .with_context(|| format!("the snapshot {name} cannot be loaded"))?;
         shared.clock.set(jumps)?;
@@ -153,6 +156,7 @@ fn copy(folder: &Path, shared: &Shared) -> anyhow::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     let _one = shared.change();
     shared.dynamo.save(&folder.join("dynamodb.db"))?;
+    shared.s3.save(&folder.join("s3"))?;
     shared.keys.save(&shared.live.current().plans, &folder.join("gateway.db"))?;
     Ok(write_private(&folder.join("clock.json"), &serde_json::to_vec(&shared.clock.jumps())?)?)
 }

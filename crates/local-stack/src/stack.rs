@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, bail};
 use bytes::Bytes;
-use local_aws::{Dynamo, Iam};
+use local_aws::{Dynamo, Iam, S3};
 use local_gateway::{KeyStore, LimitRules, LiveStack};
 use local_runtime::{OutputLine, Runtime, RuntimeSettings};
 use stack_template::{Api, Authorization, Stack};
@@ -37,7 +37,7 @@ use crate::templates::{REGION, Templates};
 
 /// Lines of functions' output that may wait to be shown.
 const OUTPUT_BACKLOG: usize = 1_024;
-/// How often expired items are swept away.
+/// How often expired items and uploads are swept away.
 const SWEEP: Duration = Duration::from_mins(1);
 
 /// What a stack is started with.
@@ -148,21 +148,21 @@ impl LocalStack {
             // Ports and data are ours now, so what an earlier stack has told is not true any more.
             let _ = std::fs::remove_file(file);
         }
-        let dynamo = Dynamo::open(data.map(|folder| folder.join("dynamodb.db")).as_deref())?;
+        let dynamo = Arc::new(Dynamo::open(data.map(|folder| folder.join("dynamodb.db")).as_deref())?);
         dynamo.ensure_tables(&stack.tables)?;
-        let dynamo = Arc::new(dynamo);
-        let (swept, stop) = (Arc::clone(&dynamo), shutdown.clone());
-        tokio::spawn(async move { swept.sweep_expired(SWEEP, stop).await });
 
         let shares_developers = !matches!(options.functions, Functions::Built);
         let account =
             Account::open(data, &stack.roles, &dynamo, &clock, shares_developers, &options.notices)?;
+        let s3 = Arc::new(account.s3(data, &stack.buckets, &clock)?);
+        sweep(&dynamo, &s3, &shutdown);
         let (lambda, mut cargo_lambda) =
             functions(&options, &stack, &account, &aws_endpoint_url, &shutdown).await?;
         let shared = Arc::new(Shared {
             live: Arc::new(LiveStack::new(Arc::clone(&stack))),
             keys,
             dynamo,
+            s3,
             lambda: Arc::new(lambda),
             clock,
             iam: Arc::clone(&account.iam),
@@ -300,6 +300,14 @@ impl LocalStack {
     }
 }
 
+/// Sweeps away what has expired, until the stack stops.
+fn sweep(dynamo: &Arc<Dynamo>, s3: &Arc<S3>, shutdown: &CancellationToken) {
+    let (dynamo, stop) = (Arc::clone(dynamo), shutdown.clone());
+    tokio::spawn(async move { dynamo.sweep_expired(SWEEP, stop).await });
+    let (s3, stop) = (Arc::clone(s3), shutdown.clone());
+    tokio::spawn(async move { s3.abort_old_uploads(SWEEP, stop).await });
+}
+
 /// Who runs the functions, and the `cargo lambda watch` that does, if one does.
 async fn functions(
     options: &Options,
@@ -338,12 +346,13 @@ async fn functions(
 
 /// Makes the demo tenants where they are wanted, and keeps the state that new data begins with.
 async fn fill(shared: &Shared, snapshots: &Snapshots, seed: bool, data: Option<&Path>) -> anyhow::Result<()> {
-    let Shared { lambda, keys, dynamo, clock, .. } = shared;
+    let Shared { lambda, keys, dynamo, s3, clock, .. } = shared;
     if is_seeded(data) {
         return Ok(());
     }
     if seed {
-        plant(&Bed { lambda, keys, dynamo, clock }).await?;
+        let files = shared.live.current().buckets.first().map(|bucket| bucket.name.clone());
+        plant(&Bed { lambda, keys, dynamo, s3, files: files.as_deref(), clock }).await?;
         snapshots.save_first(shared)?;
         // Last: what broke off before this is done again.
         note_seeded(data)?;

@@ -165,7 +165,7 @@ impl Templates {
 }
 
 /// Puts a template in force for the requests that come from now on. Where something is refused, nothing of
-/// what is in force has changed, but that tables which the template adds may have been made.
+/// what is in force has changed, but that tables and buckets which the template adds may have been made.
 fn put_in_force(stack: Stack, shared: &Shared) -> Result<(), Refused> {
     let at = crate::clock::real();
     let refused = |findings| Refused { at, findings, awaited: Vec::new(), retry: false };
@@ -185,7 +185,8 @@ fn put_in_force(stack: Stack, shared: &Shared) -> Result<(), Refused> {
         return Err(Refused { awaited: awaited.clone(), ..refused(awaited.iter().map(name).collect()) });
     }
     // Functions first: a route leads to its function as soon as there is the route.
-    let made = shared.dynamo.ensure_tables(&stack.tables).map_err(anyhow::Error::from);
+    let tables = shared.dynamo.ensure_tables(&stack.tables);
+    let made = tables.and_then(|()| shared.s3.ensure_buckets(&stack.buckets)).map_err(anyhow::Error::from);
     if let Err(error) = made.and_then(|()| shared.lambda.update(&stack)) {
         return Err(Refused { retry: true, ..refused(vec![format!("{error:#}")]) });
     }

@@ -143,6 +143,25 @@ pub struct Bucket {
     pub logical_id: String,
     /// Physical name.
     pub name: String,
+    /// What pages of other origins may do, in the order of the file: the first rule that matches decides.
+    pub cors: Vec<CorsRule>,
+    /// How long an unfinished upload in parts is kept, in whole days, where a lifecycle rule says so.
+    pub abort_uploads_after: Option<Duration>,
+}
+
+/// A rule for requests from pages of other origins (CORS).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CorsRule {
+    /// Upper-case methods: `GET`, `PUT`, `POST`, `DELETE`, `HEAD`.
+    pub allowed_methods: Vec<String>,
+    /// Origins; one `*` in each stands for any characters.
+    pub allowed_origins: Vec<String>,
+    /// Names of headers that a request may have, in any case; one `*` in each stands for any characters.
+    pub allowed_headers: Vec<String>,
+    /// Names of headers of the answer that a page may read.
+    pub expose_headers: Vec<String>,
+    /// How long a browser may remember the answer to its preflight request, in whole seconds.
+    pub max_age: Option<Duration>,
 }
 
 /// An IAM role.

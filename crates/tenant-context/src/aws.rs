@@ -22,7 +22,7 @@ use aws_types::region::Region;
 use contract::Problem;
 
 use crate::names::Pool;
-use crate::{IsolationMode, OpenError, Role};
+use crate::{FileSizeLimits, IsolationMode, OpenError, Role};
 
 /// The roots that AWS endpoints chain to.
 const ROOTS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/aws-roots.pem"));
@@ -112,6 +112,8 @@ pub struct AwsSettings {
     pub tables: Vec<(Table, String)>,
     /// Name of the pooled bucket, where the function was given it.
     pub files_bucket: Option<String>,
+    /// The largest file of each tier, as far as the function was given them.
+    pub file_size_limits: FileSizeLimits,
     /// The account, twelve digits, where the function was given it.
     pub account_id: Option<String>,
     /// Whose credentials a tenant's data is reached with.
@@ -129,6 +131,7 @@ pub struct Aws {
     isolation: IsolationMode,
     roles: Vec<(Role, String)>,
     pool: Arc<Pool>,
+    file_size_limits: FileSizeLimits,
     context_ttl: Duration,
     meter: Meter,
 }
@@ -175,6 +178,7 @@ impl Aws {
                 region: settings.region.clone(),
             }),
             tables: settings.tables.clone(),
+            file_size_limits: settings.file_size_limits.clone(),
             isolation: settings.isolation,
             roles: settings.roles.clone(),
             context_ttl: settings.context_ttl,
@@ -216,6 +220,12 @@ impl Aws {
             }
         }
         Ok(())
+    }
+
+    /// How large files can be.
+    #[must_use]
+    pub fn file_size_limits(&self) -> &FileSizeLimits {
+        &self.file_size_limits
     }
 
     /// The ARN of a role that the function may assume.
@@ -321,19 +331,31 @@ impl AwsFailure {
             source: Box::new(error),
         }
     }
+
+    /// The same failure, which passes by itself where `busy` says so. It is for answers that name no error,
+    /// as those to `HEAD`.
+    #[must_use]
+    pub fn or_busy(mut self, busy: bool) -> Self {
+        self.busy |= busy;
+        self
+    }
 }
 
 /// Whether the error is one that passes by itself.
 fn is_busy(code: &str) -> bool {
     matches!(
         code,
-        "InternalFailure"
+        "InternalError"
+            | "InternalFailure"
             | "InternalServerError"
             | "LimitExceededException"
+            | "OperationAborted"
             | "ProvisionedThroughputExceededException"
             | "RequestLimitExceeded"
+            | "RequestTimeout"
             | "ServiceUnavailable"
             | "ServiceUnavailableException"
+            | "SlowDown"
             | "Throttling"
             | "ThrottlingException"
             | "TooManyRequestsException"
@@ -364,6 +386,7 @@ mod tests {
             context_ttl: Duration::from_secs(30),
             tables: vec![(Table::ApiKeys, "tenantry-api-keys".into())],
             files_bucket: None,
+            file_size_limits: FileSizeLimits::default(),
             account_id: None,
             isolation: IsolationMode::Session,
             roles: vec![(Role::TenantAccess, "arn:aws:iam::123456789012:role/access".into())],

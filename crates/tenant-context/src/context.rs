@@ -39,6 +39,12 @@ impl TenantContext {
         &self.item.api_key_id
     }
 
+    /// The name of the tenant's tier.
+    #[must_use]
+    pub fn tier(&self) -> &str {
+        &self.item.tier
+    }
+
     /// Where the tenant's data lies.
     #[must_use]
     pub fn isolation(&self) -> Isolation {

@@ -13,6 +13,7 @@ mod context;
 mod ids;
 mod isolation;
 mod item;
+mod limits;
 mod lookup;
 mod names;
 
@@ -23,5 +24,6 @@ pub use context::{Caller, TenantContext};
 pub use ids::{ApiKeyId, IdError, TenantId};
 pub use isolation::{IsolationMode, Role};
 pub use item::KeyItem;
+pub use limits::{FileSizeLimits, FileSizeLimitsError};
 pub use lookup::{ContextError, Contexts};
 pub use names::{KeyPartition, ObjectPrefix, PartitionKey};

@@ -7,6 +7,7 @@ use tenant_context::{Aws, IsolationMode, Meter, OpenError, TenantContext};
 use time::OffsetDateTime;
 
 use crate::StoreError;
+use crate::clients::{Clients, S3};
 use crate::sessions::Sessions;
 
 /// The way to the data of the tenant that the request is for.
@@ -28,8 +29,18 @@ pub(crate) struct Opened {
 /// the function's own credentials.
 #[derive(Debug, Clone)]
 enum Way {
-    Own(Client),
+    Own(Arc<Clients>),
     Session(Arc<Sessions>),
+}
+
+impl Opened {
+    /// Makes the S3 client while the function starts, where all requests share it.
+    pub(crate) fn with_s3(self) -> Self {
+        if let Way::Own(clients) = &self.way {
+            clients.s3();
+        }
+        self
+    }
 }
 
 impl Access {
@@ -40,7 +51,7 @@ impl Access {
     #[expect(clippy::unused_async, reason = "stores await what they open, whether or not it makes a call")]
     pub(crate) async fn open(aws: &Aws) -> Result<Opened, OpenError> {
         let way = match aws.isolation() {
-            IsolationMode::Application => Way::Own(aws.dynamodb().clone()),
+            IsolationMode::Application => Way::Own(Arc::new(Clients::own(aws))),
             IsolationMode::Session => Way::Session(Arc::new(Sessions::open(aws)?)),
         };
         Ok(Opened { way, meter: aws.meter().clone() })
@@ -57,10 +68,38 @@ impl Access {
     /// # Errors
     /// [`StoreError::Aws`] and [`StoreError::NoCredentials`] where there is no session to be had.
     pub(crate) async fn dynamodb(&self) -> Result<Client, StoreError> {
+        Ok(self.clients().await?.dynamodb())
+    }
+
+    /// The client to reach the tenant's objects with, as [`Self::dynamodb`] is for items.
+    ///
+    /// # Errors
+    /// As [`Self::dynamodb`].
+    pub(crate) async fn s3(&self) -> Result<S3, StoreError> {
+        Ok(self.clients().await?.s3())
+    }
+
+    /// As [`Self::s3`], with credentials that hold for an hour from now on where they are a session's.
+    ///
+    /// # Errors
+    /// As [`Self::dynamodb`].
+    pub(crate) async fn s3_for_an_hour(&self) -> Result<S3, StoreError> {
         match &self.opened.way {
-            Way::Own(client) => Ok(client.clone()),
-            Way::Session(sessions) => sessions.dynamodb(&self.context, self.at).await,
+            Way::Own(clients) => Ok(clients.s3()),
+            Way::Session(sessions) => Ok(sessions.clients_afresh(&self.context).await?.s3()),
         }
+    }
+
+    async fn clients(&self) -> Result<Arc<Clients>, StoreError> {
+        match &self.opened.way {
+            Way::Own(clients) => Ok(Arc::clone(clients)),
+            Way::Session(sessions) => sessions.clients(&self.context, self.at).await,
+        }
+    }
+
+    /// The tenant's context.
+    pub(crate) fn context(&self) -> &TenantContext {
+        &self.context
     }
 
     /// Counts what calls consume.
@@ -71,28 +110,14 @@ impl Access {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
-    use tenant_context::{AwsSettings, Role, Secret};
+    use tenant_context::{AwsSettings, Role};
 
     use super::*;
+    use crate::fixture::settings;
 
     async fn opened(isolation: IsolationMode, roles: &[Role]) -> Result<Opened, OpenError> {
-        let aws = Aws::new(&AwsSettings {
-            region: "eu-central-1".into(),
-            endpoint_url: None,
-            access_key_id: "AKID".into(),
-            secret_access_key: Secret::new("hush"),
-            session_token: None,
-            system_roots: false,
-            context_ttl: Duration::ZERO,
-            tables: Vec::new(),
-            files_bucket: None,
-            account_id: None,
-            isolation,
-            roles: roles.iter().map(|role| (*role, "arn:aws:iam::123456789012:role/r".to_owned())).collect(),
-        });
-        Access::open(&aws).await
+        let roles = roles.iter().map(|role| (*role, "arn:aws:iam::123456789012:role/r".to_owned())).collect();
+        Access::open(&Aws::new(&AwsSettings { isolation, roles, ..settings() })).await
     }
 
     #[tokio::test]

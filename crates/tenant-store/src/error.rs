@@ -3,6 +3,8 @@
 use contract::{Kind, Problem};
 use tenant_context::AwsFailure;
 
+use crate::CursorError;
+
 /// A call of a store that did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -15,10 +17,31 @@ pub enum StoreError {
     /// The item would exceed DynamoDB's 400 KB.
     #[error("the item would have {0} bytes")]
     TooLarge(usize),
+    /// There is a file of the name.
+    #[error("there is a file of this name already")]
+    FileExists,
+    /// The file of the name was written or deleted meanwhile.
+    #[error("another write to the file came between")]
+    FileChanged,
+    /// The tenant's tier has no files as large.
+    #[error("the file would have more than {0} bytes")]
+    FileTooLarge(u64),
+    /// The tenant's tier has no files at all.
+    #[error("the tenant's tier has no files")]
+    NoFiles,
+    /// S3 does not put the file together from the parts, for the reason.
+    #[error("the parts {0}")]
+    Parts(&'static str),
+    /// S3 does not know where the list is to go on.
+    #[error("the cursor is not one that a list has answered")]
+    Cursor,
+    /// The answer of the operation lacks something, and yet it is no error.
+    #[error("the answer of {0} lacks what it must hold")]
+    Incomplete(&'static str),
     /// STS has issued no credentials that could be used, and yet no error.
     #[error("the answer of AssumeRole holds no usable credentials")]
     NoCredentials,
-    /// A failure of DynamoDB or STS.
+    /// A failure of DynamoDB, S3 or STS.
     #[error(transparent)]
     Aws(#[from] AwsFailure),
 }
@@ -35,7 +58,21 @@ impl From<StoreError> for Problem {
                     crate::item::MAX_ITEM
                 ),
             ),
-            StoreError::NoCredentials => Problem::internal(error),
+            StoreError::FileExists => Problem::new(
+                Kind::Conflict,
+                "There is a file of this name already; with overwrite it would be replaced.",
+            ),
+            StoreError::FileChanged => {
+                Problem::new(Kind::Conflict, "Another write to the file came between. Begin the upload anew.")
+            }
+            StoreError::FileTooLarge(limit) => Problem::invalid_body(
+                "/size",
+                format!("must be at most {limit}, the bytes of the largest file of this tenant's tier"),
+            ),
+            StoreError::NoFiles => Problem::invalid_body("/size", "this tenant's tier has no files"),
+            StoreError::Parts(reason) => Problem::invalid_body("/parts", reason),
+            StoreError::Cursor => Problem::bad_request("/query/cursor", CursorError::Malformed.to_string()),
+            StoreError::Incomplete(_) | StoreError::NoCredentials => Problem::internal(error),
             StoreError::Aws(failure) => failure.into(),
         }
     }

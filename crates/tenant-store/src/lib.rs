@@ -1,7 +1,7 @@
 #![doc = include_str!("../README.md")]
 //!
-//! **Invariant:** every call carries the partition key of the bound tenant's context, and no method takes
-//! one. There is no Scan and no `PartiQL`.
+//! **Invariant:** every call carries the partition key or the object prefix of the bound tenant's context, and
+//! no method takes one. There is no Scan and no `PartiQL`.
 //!
 //! **Invariant:** in session mode no store holds the function's own client: it reaches a tenant's data in the
 //! tenant's session, or not at all. A session's tags come from the bound context, and a warm function keeps
@@ -9,10 +9,14 @@
 
 mod access;
 mod checkpoints;
+mod clients;
 mod condition;
 mod credentials;
 mod cursor;
 mod error;
+mod files;
+#[cfg(test)]
+mod fixture;
 mod form;
 mod item;
 mod partition;
@@ -24,6 +28,7 @@ pub use checkpoints::Checkpoints;
 pub use credentials::Credentials;
 pub use cursor::{Cursor, CursorError, ListScope, Order};
 pub use error::StoreError;
+pub use files::{FileCursor, FileListing, Files};
 pub use partition::Saved;
 pub use precondition::Precondition;
 pub use records::{RecordKey, Records};

@@ -1,20 +1,23 @@
 //! Tenants' sessions: roles assumed with a tenant's tags, by which IAM limits what they reach.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use aws_sdk_dynamodb::config::Credentials;
 use aws_sdk_sts::types::Tag;
+use aws_types::SdkConfig;
 use contract::Isolation;
 use tenant_context::{ApiKeyId, Aws, AwsFailure, Cache, OpenError, Role, Secret, TenantContext, TenantId};
 use time::OffsetDateTime;
 
 use crate::StoreError;
+use crate::clients::Clients;
 
 /// How long a function's sessions are asked for. A function's credentials are a role's already, and STS
 /// chains roles for an hour at most.
 const LIFETIME: Duration = Duration::from_hours(1);
-/// A session is not used for requests that come later than this before its end, so that none outlives it.
-const MARGIN: Duration = Duration::from_mins(5);
+/// A session is not used for requests that come later than this before its end: what they sign for a quarter of
+/// an hour ends with it.
+const MARGIN: Duration = Duration::from_mins(16);
 /// Most sessions that one warm function keeps.
 const CAPACITY: usize = 1_000;
 
@@ -121,50 +124,51 @@ impl TenantRole {
 #[derive(Debug)]
 pub(crate) struct Sessions {
     role: TenantRole,
-    /// All that a session's client shares with the function's own: settings, HTTP client and connections.
-    shared: aws_sdk_dynamodb::Config,
-    clients: Cache<Subject, aws_sdk_dynamodb::Client>,
+    /// All that a session's clients share with the function's own: settings, HTTP client and connections.
+    /// The function's credentials are not among it.
+    shared: SdkConfig,
+    clients: Cache<Subject, Arc<Clients>>,
 }
 
 impl Sessions {
     pub(crate) fn open(aws: &Aws) -> Result<Self, OpenError> {
+        let mut shared = aws.config().to_builder();
+        shared.set_credentials_provider(None);
         Ok(Self {
             role: TenantRole::open(aws, Role::TenantFunction)?,
-            shared: aws_sdk_dynamodb::Config::new(aws.config()),
+            shared: shared.build(),
             clients: Cache::new(CAPACITY),
         })
     }
 
-    /// The DynamoDB client in the session of the tenant and key. A warm one takes no call.
+    /// The clients in the session of the tenant and key. Warm ones take no call.
     ///
     /// # Errors
     /// [`StoreError::Aws`], [`StoreError::NoCredentials`].
-    pub(crate) async fn dynamodb(
+    pub(crate) async fn clients(
         &self,
         context: &TenantContext,
         at: OffsetDateTime,
-    ) -> Result<aws_sdk_dynamodb::Client, StoreError> {
+    ) -> Result<Arc<Clients>, StoreError> {
         let subject = Subject::of(context);
         self.clients
             .get(&subject, at, async || {
                 // Boxed, the rare call does not make the futures of all others larger.
                 let session = Box::pin(self.role.assume(&subject, LIFETIME, None)).await?;
-                Ok::<_, StoreError>((self.client(&session), usable(session.expires_at, at)))
+                let clients = Arc::new(Clients::in_session(&self.shared, &session));
+                Ok::<_, StoreError>((clients, usable(session.expires_at, at)))
             })
             .await
     }
 
-    fn client(&self, session: &Session) -> aws_sdk_dynamodb::Client {
-        // Without an expiry: the end is judged by the request's clock, while the SDK knows the real one.
-        let credentials = Credentials::new(
-            &session.access_key_id,
-            session.secret_access_key.expose(),
-            Some(session.token.expose().to_owned()),
-            None,
-            "tenant-session",
-        );
-        let config = self.shared.to_builder().credentials_provider(credentials).build();
-        aws_sdk_dynamodb::Client::from_conf(config)
+    /// Clients in a session that has just begun, for what is to hold as long as a session can. Nothing is kept
+    /// of it.
+    ///
+    /// # Errors
+    /// [`StoreError::Aws`], [`StoreError::NoCredentials`].
+    pub(crate) async fn clients_afresh(&self, context: &TenantContext) -> Result<Arc<Clients>, StoreError> {
+        let session = Box::pin(self.role.assume(&Subject::of(context), LIFETIME, None)).await?;
+        Ok(Arc::new(Clients::in_session(&self.shared, &session)))
     }
 }
 
@@ -221,20 +225,20 @@ mod tests {
     #[test]
     fn no_session_is_used_in_its_last_minutes() {
         let minutes = |minutes: u64| Duration::from_mins(minutes);
-        for (left, expected) in [(60, 55), (30, 25), (6, 1), (5, 0), (1, 0), (0, 0)] {
+        for (left, expected) in [(60, 44), (30, 14), (17, 1), (16, 0), (1, 0), (0, 0)] {
             assert_eq!(usable(NOW + minutes(left), NOW), minutes(expected), "{left} minutes before its end");
         }
         assert_eq!(usable(NOW - minutes(1), NOW), Duration::ZERO);
         // The event was replayed long before, or after, STS has issued the session.
-        assert_eq!(usable(NOW + minutes(100_000), NOW), minutes(55));
-        assert_eq!(usable(NOW, OffsetDateTime::UNIX_EPOCH), minutes(55));
+        assert_eq!(usable(NOW + minutes(100_000), NOW), minutes(44));
+        assert_eq!(usable(NOW, OffsetDateTime::UNIX_EPOCH), minutes(44));
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_session_is_renewed_before_its_end_by_the_requests_clock() {
         let (cache, issued) = (Cache::new(CAPACITY), Cell::new(0));
         let acme = subject("acme", "k1", Isolation::Pooled);
-        for (minutes, expected) in [(0, 1), (54, 1), (55, 2), (109, 2), (110, 3)] {
+        for (minutes, expected) in [(0, 1), (43, 1), (44, 2), (87, 2), (88, 3)] {
             let at = NOW + Duration::from_mins(minutes);
             assert_eq!(session(&cache, &acme, at, &issued).await, expected, "after {minutes} minutes");
         }
@@ -244,7 +248,7 @@ mod tests {
     async fn a_session_is_renewed_before_its_end_by_the_process_clock() {
         let (cache, issued) = (Cache::new(CAPACITY), Cell::new(0));
         let acme = subject("acme", "k1", Isolation::Pooled);
-        for (minutes, expected) in [(0, 1), (54, 1), (1, 2)] {
+        for (minutes, expected) in [(0, 1), (43, 1), (1, 2)] {
             tokio::time::advance(Duration::from_mins(minutes)).await;
             assert_eq!(session(&cache, &acme, NOW, &issued).await, expected);
         }

@@ -65,6 +65,18 @@ impl Answer {
     }
 }
 
+/// Sends bytes as an upload of `POST /files`, or a part of one, says.
+///
+/// # Panics
+/// Where it is no upload, or is not answered.
+pub async fn upload(plan: &Value, bytes: impl Into<Bytes>) -> Answer {
+    let headers = plan["headers"].as_object().expect("headers").iter();
+    let headers: Vec<_> =
+        headers.map(|(name, value)| (name.as_str(), value.as_str().expect("a text"))).collect();
+    let url = plan["url"].as_str().expect("a URL");
+    request("PUT", url, &headers, bytes).await.expect("an answer")
+}
+
 /// Sends a request on a connection of its own.
 ///
 /// # Errors

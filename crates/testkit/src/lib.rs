@@ -8,7 +8,7 @@ mod process;
 mod stack;
 mod vended;
 
-pub use http_client::{Answer, request, signed};
+pub use http_client::{Answer, request, signed, upload};
 pub use process::StackProcess;
 pub use stack::{Stack, workspace};
 pub use vended::{Vended, own_calls};

@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use aws_credential_types::Credentials;
+use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_dynamodb::types::AttributeValue;
 use bytes::Bytes;
 use local_stack::{LocalStack, Options, TenantState};
 use serde_json::Value;
-use tenant_context::{Aws, AwsSettings, IsolationMode, Role, Secret, Table};
+use tenant_context::{Aws, AwsSettings, FileSizeLimits, IsolationMode, Role, Secret, Table};
 
 use crate::http_client::{Answer, local, request, signed};
 
@@ -243,10 +244,22 @@ impl Stack {
                 (Table::Checkpoints, table("checkpoints")),
             ],
             files_bucket: state.buckets.get("files").cloned(),
+            file_size_limits: FileSizeLimits::default(),
             account_id: Some(state.account_id.clone()),
             isolation: IsolationMode::Application,
             roles: vec![(Role::TenantAccess, state.tenant_role_arn.clone())],
         })
+    }
+
+    /// The real SDK's S3 client, of the administrator or with other credentials.
+    #[must_use]
+    pub fn s3(&self, credentials: Option<aws_credential_types::Credentials>) -> aws_sdk_s3::Client {
+        let mut config = aws_sdk_s3::config::Builder::from(self.aws().config());
+        config.set_force_path_style(Some(true));
+        if let Some(credentials) = credentials {
+            config.set_credentials_provider(Some(SharedCredentialsProvider::new(credentials)));
+        }
+        aws_sdk_s3::Client::from_conf(config.build())
     }
 
     /// The real SDK's API Gateway client.

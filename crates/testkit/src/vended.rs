@@ -22,6 +22,10 @@ pub struct Vended {
     pub records: String,
     /// The checkpoints table.
     pub checkpoints: String,
+    /// The bucket of files.
+    pub bucket: String,
+    /// What the keys of the tenant's objects begin with, slash included.
+    pub prefix: String,
 }
 
 impl Vended {
@@ -53,7 +57,19 @@ impl Vended {
             "vended",
         );
         let tables = &body["tables"];
-        Self { credentials, records: text(&tables["records"]), checkpoints: text(&tables["checkpoints"]) }
+        Self {
+            credentials,
+            records: text(&tables["records"]),
+            checkpoints: text(&tables["checkpoints"]),
+            bucket: text(&body["bucket"]),
+            prefix: text(&body["prefix"]),
+        }
+    }
+
+    /// The real SDK's S3 client.
+    #[must_use]
+    pub fn s3(&self, stack: &Stack) -> aws_sdk_s3::Client {
+        stack.s3(Some(self.credentials.clone()))
     }
 
     /// The real SDK's DynamoDB client for an address.
@@ -67,7 +83,7 @@ impl Vended {
     }
 }
 
-/// Every call that handed out credentials allow, on the tenant's own records and checkpoints.
+/// Every call that handed out credentials allow, on the tenant's own records, checkpoints and files.
 ///
 /// # Panics
 /// Where one is refused.
@@ -83,6 +99,26 @@ pub async fn own_calls(stack: &Stack, tenant: &str) {
     ] {
         calls_on(&client, table, &keys).await;
     }
+    calls_on_files(&vended, &vended.s3(stack)).await;
+}
+
+async fn calls_on_files(vended: &Vended, s3: &aws_sdk_s3::Client) {
+    let (bucket, key) = (&vended.bucket, format!("{}own", vended.prefix));
+    let body = aws_sdk_s3::primitives::ByteStream::from_static(b"own");
+    s3.put_object().bucket(bucket).key(&key).body(body).send().await.expect("PutObject");
+    let read = s3.get_object().bucket(bucket).key(&key).send().await.expect("GetObject");
+    assert_eq!(read.body.collect().await.expect("a body").into_bytes(), "own");
+    let listed = s3.list_objects_v2().bucket(bucket).prefix(&vended.prefix).send().await;
+    assert!(
+        listed.expect("ListObjectsV2").contents().iter().any(|object| object.key() == Some(key.as_str()))
+    );
+    let upload = s3.create_multipart_upload().bucket(bucket).key(&key).send().await;
+    let upload = upload.expect("CreateMultipartUpload").upload_id.expect("an id");
+    let parts = s3.list_parts().bucket(bucket).key(&key).upload_id(&upload).send().await;
+    assert!(parts.expect("ListParts").parts().is_empty());
+    let aborted = s3.abort_multipart_upload().bucket(bucket).key(&key).upload_id(&upload).send().await;
+    aborted.expect("AbortMultipartUpload");
+    s3.delete_object().bucket(bucket).key(&key).send().await.expect("DeleteObject");
 }
 
 fn pair(partition: &str, value: &str, sort: &str, sorted: &str) -> Key {

@@ -8,8 +8,8 @@ use local_stack::{Api, read_stack};
 use serde_json::{Value, json};
 use testkit::{Answer, Stack, workspace};
 
-/// For each route of the data API, how acme tries to reach what is globex's. `{id}` and `{name}` are `launch`,
-/// which only globex has, or `never`, which nobody has.
+/// For each route of the data API, how acme tries to reach what is globex's. `{id}`, `{name}` and `{name+}` are
+/// `launch`, which only globex has, or `never`, which nobody has.
 const CASES: &[(&str, &str, Case)] = &[
     ("GET", "/tenant", Case::OwnTenant),
     ("POST", "/records/{collection}", Case::WritesOwn),
@@ -22,6 +22,12 @@ const CASES: &[(&str, &str, Case)] = &[
     ("GET", "/checkpoints/{name}", Case::NotFound),
     ("PUT", "/checkpoints/{name}", Case::WritesOwn),
     ("DELETE", "/checkpoints/{name}", Case::NotFound),
+    ("POST", "/files", Case::UploadsOwn),
+    ("GET", "/files", Case::ListsOwn(&["reports/2026/summary.csv", "welcome.txt"])),
+    ("GET", "/files/{name+}", Case::NotFound),
+    // With the id of an upload that globex has begun.
+    ("PUT", "/files/{name+}", Case::NotFound),
+    ("DELETE", "/files/{name+}", Case::NothingDeleted),
 ];
 
 #[derive(Debug, Clone, Copy)]
@@ -36,6 +42,10 @@ enum Case {
     ListsOwn(&'static [&'static str]),
     /// What is written is the caller's.
     WritesOwn,
+    /// What is uploaded is the caller's.
+    UploadsOwn,
+    /// The answer is that for what never was, which counts as deleted.
+    NothingDeleted,
 }
 
 fn routes() -> BTreeSet<(String, String)> {
@@ -53,25 +63,62 @@ fn every_route_of_the_template_has_an_isolation_case() {
     assert_eq!(routes(), cases);
 }
 
-async fn attempt(stack: &Stack, tenant: &str, method: &str, path: &str, id: &str) -> Answer {
-    let path = path.replace("{collection}", "plans").replace("{id}", id).replace("{name}", id);
-    let body = if matches!(method, "POST" | "PUT") { r#"{"title":"of the intruder"}"# } else { "" };
-    stack.as_tenant(tenant, method, &path, body).await
+async fn attempt(stack: &Stack, tenant: &str, method: &str, path: &str, id: &str, upload: &Value) -> Answer {
+    let body = match (method, path) {
+        ("POST", "/files") => json!({"name": id, "size": 15, "content_type": "text/plain"}).to_string(),
+        ("PUT", "/files/{name+}") => upload.to_string(),
+        ("POST" | "PUT", _) => r#"{"title":"of the intruder"}"#.to_owned(),
+        _ => String::new(),
+    };
+    let path = path.replace("{collection}", "plans").replace("{id}", id);
+    let path = path.replace("{name}", id).replace("{name+}", id);
+    stack.as_tenant(tenant, method, &path, &body).await
 }
 
-/// What the tables hold of globex and of its key.
+/// Uploads bytes. Answers the entity tag.
+async fn send(plan: &Value, bytes: &'static str) -> String {
+    let answer = testkit::upload(plan, bytes).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    answer.header("etag").to_owned()
+}
+
+/// Begins an upload of globex under the name of its file `launch`. Answers what would complete it.
+async fn give_files(stack: &Stack) -> Value {
+    let file =
+        json!({"name": "launch", "size": (64 << 20) + 1, "content_type": "text/plain", "overwrite": true});
+    let begun = stack.as_tenant("globex", "POST", "/files", &file.to_string()).await.json();
+    // The last part may be small, and S3 takes a file of it alone.
+    let etag = send(&begun["multipart"]["parts"][4], "x").await;
+    let upload_id = &begun["multipart"]["upload_id"];
+    json!({"upload_id": upload_id, "parts": [{"number": 5, "etag": etag}], "overwrite": true})
+}
+
+/// A file's bytes.
+async fn bytes(stack: &Stack, tenant: &str, name: &str) -> String {
+    let file = stack.as_tenant(tenant, "GET", &format!("/files/{name}"), "").await.json();
+    let url = file["download"]["url"].as_str().unwrap_or_else(|| panic!("no file: {file}"));
+    let download = testkit::request("GET", url, &[], "").await.expect("an answer");
+    assert_eq!(download.status, 200, "{download:?}");
+    String::from_utf8_lossy(&download.body).into_owned()
+}
+
+/// What the tables hold of globex and of its key, and its files.
 async fn of_globex(stack: &Stack) -> Vec<String> {
     let key = &stack.tenant("globex").api_key_id;
     let is_theirs = |item: &String| item.contains("globex") || item.contains(key);
-    stack.contents().await.into_iter().filter(is_theirs).collect()
+    let mut all: Vec<_> = stack.contents().await.into_iter().filter(is_theirs).collect();
+    all.push(stack.as_tenant("globex", "GET", "/files", "").await.json().to_string());
+    all.push(bytes(stack, "globex", "launch").await);
+    all
 }
 
 async fn no_route_reaches_another_tenants_data(mode: &str) {
     for (method, path, case) in CASES {
         let stack = Stack::in_mode(mode).await;
+        let upload = give_files(&stack).await;
         let before = stack.contents().await;
         let victim = of_globex(&stack).await;
-        let foreign = attempt(&stack, "acme", method, path, "launch").await;
+        let foreign = attempt(&stack, "acme", method, path, "launch", &upload).await;
         let text = String::from_utf8_lossy(&foreign.body).into_owned();
         assert!(!text.contains("Ours alone") && !text.contains("globex"), "{method} {path}: {text}");
         assert_eq!(of_globex(&stack).await, victim, "{method} {path} changed globex's data");
@@ -88,7 +135,7 @@ async fn no_route_reaches_another_tenants_data(mode: &str) {
                 assert_eq!(stack.contents().await, before);
             }
             Case::NotFound => {
-                let never = attempt(&stack, "acme", method, path, "never").await;
+                let never = attempt(&stack, "acme", method, path, "never", &upload).await;
                 assert_eq!(foreign.status, 404, "{method} {path}");
                 assert_eq!(foreign.likeness(), never.likeness(), "{method} {path}");
                 assert_eq!(stack.contents().await, before, "{method} {path} wrote something");
@@ -106,12 +153,57 @@ async fn no_route_reaches_another_tenants_data(mode: &str) {
                 for (path, member) in
                     [("/records/{collection}/{id}", "/data/title"), ("/checkpoints/{name}", "/value/source")]
                 {
-                    let own = attempt(&stack, "globex", "GET", path, "launch").await.json();
+                    let own = attempt(&stack, "globex", "GET", path, "launch", &upload).await.json();
                     assert_eq!(own.pointer(member), Some(&json!("Ours alone")), "{own}");
                 }
             }
+            Case::UploadsOwn => {
+                // That globex has a file of the name is no conflict.
+                assert_eq!(foreign.status, 201, "{method} {path}");
+                send(&foreign.json()["upload"], "of the intruder").await;
+                assert_eq!(bytes(&stack, "acme", "launch").await, "of the intruder");
+                assert_eq!(of_globex(&stack).await, victim);
+            }
+            Case::NothingDeleted => {
+                let never = attempt(&stack, "acme", method, path, "never", &upload).await;
+                assert_eq!((foreign.status, foreign.likeness()), (204, never.likeness()));
+                assert_eq!(stack.contents().await, before);
+            }
         }
     }
+}
+
+async fn no_spelling_of_a_files_name_leads_to_anothers(mode: &str) {
+    let stack = Stack::in_mode(mode).await;
+    let upload = give_files(&stack).await;
+    let victim = of_globex(&stack).await;
+    let call =
+        async |method: &str, path: &str, body: &str| stack.as_tenant("initech", method, path, body).await;
+    let upload = upload.to_string();
+    let never = call("GET", "/files/never", "").await;
+    for name in [
+        "globex/launch",
+        "../globex/launch",
+        "./../globex/launch",
+        "..//globex/launch",
+        "%2Fglobex/launch",
+        "..%2Fglobex%2Flaunch",
+        "%2E%2E/globex/launch",
+        "%252e%252e%252fglobex%252flaunch",
+        "..%5Cglobex%5Claunch",
+    ] {
+        let read = call("GET", &format!("/files/{name}"), "").await;
+        assert_eq!((read.status, read.likeness()), (404, never.likeness()), "{name}");
+        let completed = call("PUT", &format!("/files/{name}"), &upload).await;
+        assert_eq!((completed.status, completed.likeness()), (404, never.likeness()), "{name}");
+        assert_eq!(call("DELETE", &format!("/files/{name}"), "").await.status, 204, "{name}");
+        let page = call("GET", &format!("/files?prefix={name}"), "").await.json();
+        assert_eq!(page, json!({"items": [], "prefixes": [], "next_cursor": null}), "{name}");
+    }
+    assert_eq!(of_globex(&stack).await, victim);
+    // None of these has ended globex's upload either.
+    let completed = stack.as_tenant("globex", "PUT", "/files/launch", &upload).await;
+    assert_eq!(completed.status, 200, "{completed:?}");
 }
 
 async fn a_put_or_delete_that_must_hit_anothers_thing_changes_and_writes_nothing(mode: &str) {
@@ -195,6 +287,7 @@ async fn the_control_api_takes_no_tenants_key_no_function_and_no_stranger(mode: 
 
 testkit::in_both_modes! {
     no_route_reaches_another_tenants_data,
+    no_spelling_of_a_files_name_leads_to_anothers,
     a_put_or_delete_that_must_hit_anothers_thing_changes_and_writes_nothing,
     a_second_key_of_a_tenant_shares_its_records_and_none_of_its_checkpoints,
     the_control_api_takes_no_tenants_key_no_function_and_no_stranger,

@@ -44,6 +44,27 @@ const KNOWN: &[&str] = &[
     "dynamodb:ReturnConsumedCapacity",
     "dynamodb:ReturnValues",
     "dynamodb:Select",
+    "s3:ResourceAccount",
+    "s3:VersionId",
+    "s3:authType",
+    "s3:delimiter",
+    "s3:if-match",
+    "s3:if-none-match",
+    "s3:max-keys",
+    "s3:prefix",
+    "s3:signatureversion",
+    "s3:x-amz-acl",
+    "s3:x-amz-content-sha256",
+    "s3:x-amz-copy-source",
+    "s3:x-amz-grant-full-control",
+    "s3:x-amz-grant-read",
+    "s3:x-amz-grant-read-acp",
+    "s3:x-amz-grant-write",
+    "s3:x-amz-grant-write-acp",
+    "s3:x-amz-metadata-directive",
+    "s3:x-amz-server-side-encryption",
+    "s3:x-amz-storage-class",
+    "s3:x-amz-website-redirect-location",
     "sts:ExternalId",
     "sts:RoleSessionName",
     "sts:SourceIdentity",
@@ -59,7 +80,7 @@ pub(super) fn is_known(key: &str) -> bool {
 }
 
 /// The global condition keys of a request.
-pub(super) fn of(principal: &Principal, request: &Request, now: SystemTime, region: &str) -> Context {
+pub(super) fn of<B>(principal: &Principal, request: &Request<B>, now: SystemTime, region: &str) -> Context {
     let mut context = Context::knowing(KNOWN);
     context.set("aws:CurrentTime", rfc3339(now));
     context.set("aws:EpochTime", seconds(now).to_string());

@@ -12,6 +12,7 @@ use serde_json::{Value as Json, json};
 use super::*;
 use crate::front::{Front, Service, Services};
 use crate::principals::Principals;
+use crate::s3::S3;
 use crate::sessions::Sessions;
 use crate::sigv4::Verifier;
 use crate::sts::Sts;
@@ -131,6 +132,9 @@ impl Stack {
             api_gateway: Arc::clone(&answers),
             lambda: answers,
             sts: Arc::new(sts),
+            s3: Arc::new(
+                S3::open(None, Arc::clone(&iam), Arc::clone(&clock) as _, REGION).expect("a folder"),
+            ),
         };
         let verifier = Arc::new(verifier.expect("random numbers"));
         let front = Front::new(verifier, Arc::clone(&iam) as _, services);
@@ -146,7 +150,7 @@ impl Stack {
         let target = format!("DynamoDB_20120810.{operation}");
         let headers = [("x-amz-target", target.as_str()), ("content-type", "application/x-amz-json-1.0")];
         let response =
-            self.front.handle(signer.sign(request("POST", "/", &headers, &body.to_string()))).await;
+            self.front.handle_whole(signer.sign(request("POST", "/", &headers, &body.to_string()))).await;
         let answer: Json = serde_json::from_slice(response.body()).expect("JSON");
         (response.status().as_u16(), answer["message"].as_str().unwrap_or_default().to_owned())
     }
@@ -169,7 +173,7 @@ impl Stack {
         }
         let headers = [("content-type", "application/x-www-form-urlencoded")];
         let call = Signer::of(caller, "sts").sign(request("POST", "/", &headers, &body));
-        let response = self.front.handle(call).await;
+        let response = self.front.handle_whole(call).await;
         let text = String::from_utf8(response.body().to_vec()).expect("XML");
         if response.status() != 200 {
             return Err((response.status().as_u16(), text));
@@ -349,7 +353,7 @@ async fn what_can_be_read_in_two_ways_is_done_for_no_role_whatever_its_policies_
         ("ExecuteStatement", r#"{"Statement":"SELECT * FROM --\n\"secret\""}"#.to_owned()),
     ] {
         let headers = [("x-amz-target", &*format!("DynamoDB_20120810.{operation}"))];
-        let response = stack.front.handle(bystander.sign(request("POST", "/", &headers, &body))).await;
+        let response = stack.front.handle_whole(bystander.sign(request("POST", "/", &headers, &body))).await;
         let text = String::from_utf8_lossy(response.body()).into_owned();
         assert!(response.status() == 400 && text.contains("AccessDenied"), "{operation} {body}: {text}");
         assert!(text.contains("not known here"), "{text}");

@@ -8,6 +8,7 @@ mod dynamodb;
 mod log;
 mod message;
 mod requests;
+mod s3;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -27,6 +28,9 @@ pub(crate) use dynamodb::{DatabaseSchemas, KeySchemas, Place};
 pub use log::DecisionRecord;
 use log::Log;
 pub use requests::lambda_function;
+pub(crate) use s3::{
+    call as s3_call, calls as s3_calls, foreign_parameter as s3_foreign_parameter, list_call as s3_list_call,
+};
 
 /// One thing that a request does, as IAM judges it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -177,7 +181,29 @@ impl Iam {
         self.judge(principal, &call, self.context(principal, request))
     }
 
-    fn context(&self, principal: &Principal, request: &Request) -> Context {
+    /// Judges a call to S3.
+    pub(crate) fn authorize_s3(
+        &self,
+        principal: &Principal,
+        call: &Call,
+        head: &Request<()>,
+    ) -> Result<(), Denied> {
+        self.judge(principal, call, self.context(principal, head))
+    }
+
+    /// Whether a call to S3 would be allowed. Nobody has made it: it is neither logged nor told.
+    pub(crate) fn would_allow_s3(&self, principal: &Principal, call: &Call, head: &Request<()>) -> bool {
+        let mut context = self.context(principal, head);
+        context::add(&mut context, &call.keys);
+        self.identity_verdict(principal, &call.action, &call.resource, &context).is_allowed()
+    }
+
+    /// The account, twelve digits.
+    pub(crate) fn account_id(&self) -> &str {
+        &self.account_id
+    }
+
+    fn context<B>(&self, principal: &Principal, request: &Request<B>) -> Context {
         context::of(principal, request, self.clock.stack_time(self.clock.now()), &self.region)
     }
 
@@ -306,13 +332,11 @@ impl Iam {
     }
 }
 
-/// A sentence for each condition key of a role that no request is known to have. Those of S3 are left out, which
-/// is not served here.
+/// A sentence for each condition key of a role that no request is known to have.
 fn unknown_keys(role: &Role) -> Vec<String> {
     let policies = role.policies.iter().map(|named| &named.policy).chain([&role.trust]);
     let keys = policies.flat_map(Policy::statements).flat_map(iam_policy::Statement::condition_keys);
-    let unknown: BTreeSet<_> =
-        keys.filter(|key| !key.starts_with("s3:") && !context::is_known(key)).collect();
+    let unknown: BTreeSet<_> = keys.filter(|key| !context::is_known(key)).collect();
     let say = |key| {
         format!(
             "the role {} has a condition on {key}, which is not known here: where it counts, it allows nothing",

@@ -83,30 +83,28 @@ pub(super) fn path(sent: &str) -> String {
     canonical
 }
 
-/// S3's canonical path: as it was sent, each escape in its canonical form. An object's key may hold `..` and
-/// `//`, and an escaped slash is another key than a slash.
-pub(super) fn s3_path(sent: &str) -> String {
+/// S3's canonical paths: as it was sent, each escape in its canonical form, since an object's key may hold `..`
+/// and `//`. Of an escaped slash, which leads to the same key as a bare one, some clients sign the one spelling
+/// and some the other.
+pub(super) fn s3_paths(sent: &str) -> Vec<String> {
     let bytes = sent.as_bytes();
-    let mut canonical = String::with_capacity(sent.len());
+    let (mut kept, mut bare) = (String::with_capacity(sent.len()), String::with_capacity(sent.len()));
     let mut at = 0;
     while let Some(byte) = bytes.get(at) {
         let escaped = (*byte == b'%').then(|| {
             let digit = |offset| bytes.get(at + offset).copied().and_then(super::query::nibble);
             Some(digit(1)? << 4 | digit(2)?)
         });
-        if let Some(Some(decoded)) = escaped {
-            canonical.push_str(&encode(&[decoded]));
-            at += 3;
-        } else {
-            if *byte == b'/' {
-                canonical.push('/');
-            } else {
-                canonical.push_str(&encode(&[*byte]));
-            }
-            at += 1;
-        }
+        let (byte, is_escaped) = match escaped {
+            Some(Some(decoded)) => (decoded, true),
+            _ => (*byte, false),
+        };
+        at += if is_escaped { 3 } else { 1 };
+        let encoded = encode(&[byte]);
+        kept.push_str(if byte == b'/' && !is_escaped { "/" } else { &encoded });
+        bare.push_str(if byte == b'/' { "/" } else { &encoded });
     }
-    canonical
+    if kept == bare { vec![kept] } else { vec![kept, bare] }
 }
 
 /// Percent-encodes all but the unreserved characters of RFC 3986, with upper-case digits.
@@ -163,13 +161,13 @@ mod tests {
         for (sent, canonical) in [
             ("/bucket/a/../b//c", "/bucket/a/../b//c"),
             ("/bucket/a%20b", "/bucket/a%20b"),
-            ("/bucket/a%2fb", "/bucket/a%2Fb"),
             ("/bucket/%7euser", "/bucket/~user"),
             ("/bucket/a+b", "/bucket/a%2Bb"),
             ("/bucket/100%", "/bucket/100%25"),
         ] {
-            assert_eq!(s3_path(sent), canonical, "{sent}");
+            assert_eq!(s3_paths(sent), [canonical], "{sent}");
         }
+        assert_eq!(s3_paths("/bucket/a%2fb/c"), ["/bucket/a%2Fb/c", "/bucket/a/b/c"]);
     }
 
     #[test]

@@ -20,6 +20,9 @@ pub enum SignatureError {
     /// The signature is well-formed and is for another time, region or service, or stands in two places.
     #[error("{0}")]
     InvalidSignature(Cow<'static, str>),
+    /// There is an `X-Amz-*` header that is not under the signature.
+    #[error("There were headers present in the request which were not signed: {0}")]
+    HeaderNotSigned(http::HeaderName),
     /// The signature is not the one that the request's content gives.
     #[error(
         "The request signature we calculated does not match the signature you provided. Check your AWS Secret \

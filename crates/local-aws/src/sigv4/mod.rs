@@ -4,6 +4,7 @@
 mod canonical;
 mod error;
 mod key;
+mod payload;
 mod presented;
 mod query;
 #[cfg(test)]
@@ -18,7 +19,7 @@ use std::time::{Duration, SystemTime};
 
 use http::HeaderMap;
 use http::header::HOST;
-use local_http::{Body, Request};
+use local_http::Request;
 use subtle::ConstantTimeEq as _;
 
 use crate::clock::Clock;
@@ -27,12 +28,14 @@ use crate::random::{self, BASE_64};
 use crate::secret::Secret;
 use canonical::CanonicalRequest;
 pub use error::SignatureError;
+pub(crate) use payload::Payload;
 use presented::{Presented, TERMINATOR, Timestamp, single};
+pub(crate) use query::is_parameter_of_signature;
 
 /// How far a signature's time may be from the real one, in both directions.
 const MAX_SKEW: Duration = Duration::from_mins(15);
-const CONTENT_HASH_HEADER: &str = "x-amz-content-sha256";
-const UNSIGNED_PAYLOAD: &str = "UNSIGNED-PAYLOAD";
+/// The one service whose paths and bodies are signed by rules of their own.
+const S3: &str = "s3";
 
 /// Verifies requests' signatures against a register of principals, for one region.
 pub struct Verifier {
@@ -74,8 +77,8 @@ impl Verifier {
 
     /// Verifies a request's signature. With `expected_service`, it must be for that service.
     ///
-    /// Every `X-Amz-*` header and `Host` must be signed. The body's hash is always that of the body itself;
-    /// S3's unsigned payload is accepted for S3 alone, its chunked signatures for none.
+    /// Every `X-Amz-*` header and `Host` must be signed. The body's hash is always that of the body itself: what
+    /// is signed for S3 is verified by its own rules alone.
     ///
     /// # Errors
     ///
@@ -86,11 +89,43 @@ impl Verifier {
         expected_service: Option<&str>,
     ) -> Result<Verified, SignatureError> {
         let presented = Presented::read(request)?;
+        if presented.scope.service == S3 {
+            return Err(SignatureError::invalid(
+                "Credential should be scoped to correct service, not to 's3'.",
+            ));
+        }
+        self.verify_presented(presented, request, expected_service, || payload::hash(request))
+    }
+
+    /// Verifies the signature of a request to S3, whose body need not have arrived. What the signature says of
+    /// the body is to be held against it while it does.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::verify`].
+    pub(crate) fn verify_s3<B>(&self, request: &Request<B>) -> Result<(Verified, Payload), SignatureError> {
+        let presented = Presented::read(request)?;
+        let is_presigned = presented.expires.is_some();
+        let mut payload = Payload::Unsigned;
+        let verified = self.verify_presented(presented, request, Some(S3), || {
+            payload = Payload::declared(&request.headers, is_presigned)?;
+            Ok(payload.as_str().to_owned())
+        })?;
+        Ok((verified, payload))
+    }
+
+    fn verify_presented<B>(
+        &self,
+        presented: Presented,
+        request: &Request<B>,
+        expected_service: Option<&str>,
+        payload_hash: impl FnOnce() -> Result<String, SignatureError>,
+    ) -> Result<Verified, SignatureError> {
         self.check_scope(&presented, expected_service)?;
         let now = self.clock.now();
         self.check_time(&presented, now)?;
         check_signed_headers(&presented, &request.headers)?;
-        let principal = self.check_signature(&presented, request)?;
+        let principal = self.check_signature(&presented, request, &payload_hash()?)?;
         if !principal.is_in_time(self.clock.stack_time(now)) {
             return Err(SignatureError::ExpiredToken);
         }
@@ -158,26 +193,34 @@ impl Verifier {
     }
 
     /// Compares the signature and the session token, and only then says what was wrong.
-    fn check_signature(
+    fn check_signature<B>(
         &self,
         presented: &Presented,
-        request: &Request,
+        request: &Request<B>,
+        payload_hash: &str,
     ) -> Result<Arc<Principal>, SignatureError> {
-        let is_s3 = presented.scope.service == "s3";
         let path = request.uri.path();
-        let canonical = CanonicalRequest {
-            method: &request.method,
-            path: &if is_s3 { canonical::s3_path(path) } else { canonical::path(path) },
-            query: &presented.query.canonical(presented.expires.map(|_| presented::SIGNATURE_PARAMETER)),
-            headers: &request.headers,
-            signed_headers: &presented.signed_headers,
-            payload_hash: &payload_hash(request, is_s3, presented.expires.is_some())?,
+        let paths = if presented.scope.service == S3 {
+            canonical::s3_paths(path)
+        } else {
+            vec![canonical::path(path)]
         };
-        let string_to_sign = presented.string_to_sign(&canonical.hash());
+        let query = presented.query.canonical(presented.expires.map(|_| presented::SIGNATURE_PARAMETER));
         let principal = self.principal(presented);
         let secret = principal.as_deref().map_or(&self.decoy, |principal| &principal.secret);
-        let expected = key::signature(secret.expose(), &presented.scope, &string_to_sign);
-        let is_right = bool::from(expected.ct_eq(&presented.signature));
+        let is_right = paths.iter().any(|path| {
+            let canonical = CanonicalRequest {
+                method: &request.method,
+                path,
+                query: &query,
+                headers: &request.headers,
+                signed_headers: &presented.signed_headers,
+                payload_hash,
+            };
+            let string_to_sign = presented.string_to_sign(&canonical.hash());
+            let expected = key::signature(secret.expose(), &presented.scope, &string_to_sign);
+            bool::from(expected.ct_eq(&presented.signature))
+        });
         let Some(principal) = principal else { return Err(SignatureError::UnrecognizedClient) };
         let has_token = match (&principal.session_token, &presented.token) {
             (Some(token), Some(presented)) => token.matches(presented.expose().as_bytes()),
@@ -192,10 +235,10 @@ impl Verifier {
     }
 }
 
-/// The service that a request claims to be signed for, before anything is verified. It decides no more than
-/// the form of an error.
-pub(crate) fn claimed_service(request: &Request) -> Option<String> {
-    Presented::read(request).ok().map(|presented| presented.scope.service)
+/// The service that a request claims to be signed for, before anything is verified. It decides by which rules
+/// that is done, and the form of an error.
+pub(crate) fn claimed_service<B>(request: &Request<B>) -> Option<String> {
+    presented::claimed_credential(request)?.split('/').nth(3).map(str::to_owned)
 }
 
 /// Whatever could change a request's meaning must be under the signature.
@@ -211,24 +254,7 @@ fn check_signed_headers(presented: &Presented, headers: &HeaderMap) -> Result<()
         .keys()
         .find(|name| name.as_str().starts_with("x-amz-") && !presented.signed_headers.contains(name));
     match unsigned {
-        Some(name) => Err(SignatureError::invalid(format!(
-            "There were headers present in the request which were not signed: {name}"
-        ))),
+        Some(name) => Err(SignatureError::HeaderNotSigned(name.clone())),
         None => Ok(()),
-    }
-}
-
-/// The last line of the canonical request.
-fn payload_hash(request: &Request, is_s3: bool, is_presigned: bool) -> Result<String, SignatureError> {
-    let declared = single(&request.headers, CONTENT_HASH_HEADER)?;
-    if is_s3 && (declared == Some(UNSIGNED_PAYLOAD) || declared.is_none() && is_presigned) {
-        return Ok(UNSIGNED_PAYLOAD.to_owned());
-    }
-    let Body::Whole(body) = &request.body else { return Err(SignatureError::BodyTooLarge) };
-    let computed = canonical::sha256_hex(body);
-    match declared {
-        Some(declared) if declared != computed => Err(SignatureError::PayloadMismatch),
-        None if is_s3 => Err(SignatureError::incomplete("The header 'x-amz-content-sha256' is missing.")),
-        Some(_) | None => Ok(computed),
     }
 }

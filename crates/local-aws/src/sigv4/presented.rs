@@ -67,7 +67,7 @@ pub(super) struct Timestamp {
 
 impl Presented {
     /// Reads the one signature of a request.
-    pub(super) fn read(request: &Request) -> Result<Self, SignatureError> {
+    pub(super) fn read<B>(request: &Request<B>) -> Result<Self, SignatureError> {
         let query = Query::parse(request.uri.query())?;
         let authorization = single(&request.headers, header::AUTHORIZATION.as_str())?;
         let is_presigned =
@@ -189,6 +189,17 @@ impl Timestamp {
     pub(super) fn format(at: SystemTime) -> String {
         OffsetDateTime::from(at).format(BASIC_FORMAT).unwrap_or_default()
     }
+}
+
+/// The text of a credential with its scope, however the rest of the signature looks.
+pub(super) fn claimed_credential<B>(request: &Request<B>) -> Option<String> {
+    let header = request.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    if let Some(header) = header {
+        let (_, rest) = header.split_once("Credential=")?;
+        return Some(rest.split([',', ' ']).next().unwrap_or_default().to_owned());
+    }
+    let query = Query::parse(request.uri.query()).ok()?;
+    query.single("X-Amz-Credential").ok().flatten().map(str::to_owned)
 }
 
 /// The value of a header that may stand once only.

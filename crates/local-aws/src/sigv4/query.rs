@@ -56,6 +56,21 @@ impl Query {
     }
 }
 
+/// Whether a parameter, as it was sent, is one of a presigned request's own.
+pub(crate) fn is_parameter_of_signature(parameter: &str) -> bool {
+    const OWN: [&str; 7] = [
+        "X-Amz-Algorithm",
+        "X-Amz-Credential",
+        "X-Amz-Date",
+        "X-Amz-Expires",
+        "X-Amz-SignedHeaders",
+        "X-Amz-Security-Token",
+        "X-Amz-Signature",
+    ];
+    let name = parameter.split_once('=').map_or(parameter, |(name, _)| name);
+    decode(name).is_some_and(|name| OWN.iter().any(|own| own.as_bytes() == name))
+}
+
 fn decode(text: &str) -> Option<Vec<u8>> {
     let mut decoded = Vec::with_capacity(text.len());
     let mut rest = text.bytes();

@@ -53,6 +53,11 @@ fn the_routes_are_those_of_the_design() {
             ("GET", "/checkpoints/{name}", "checkpoints-get"),
             ("PUT", "/checkpoints/{name}", "checkpoints-put"),
             ("DELETE", "/checkpoints/{name}", "checkpoints-delete"),
+            ("POST", "/files", "files-create"),
+            ("GET", "/files", "files-list"),
+            ("GET", "/files/{name+}", "files-get"),
+            ("PUT", "/files/{name+}", "files-complete"),
+            ("DELETE", "/files/{name+}", "files-delete"),
             ("POST", "/tenants", "admin-tenants-create"),
             ("GET", "/tenants/{tenant_id}", "admin-tenants-get"),
         ]
@@ -221,6 +226,8 @@ fn in_session_mode_functions_hold_no_grant_on_tenants_data_but_may_assume_the_ro
                     let reaches = resources.iter().any(|resource| resource.ends_with(table));
                     assert!(!reaches, "{} reaches {resources:?}", function.name);
                 }
+                let actions = statement.actions().unwrap_or_default();
+                assert!(!actions.iter().any(|action| action.starts_with("s3:")), "{}", function.name);
                 if resources.contains(&tenant.arn) {
                     assuming.insert(format!("{}*", role.arn));
                 }
@@ -230,6 +237,47 @@ fn in_session_mode_functions_hold_no_grant_on_tenants_data_but_may_assume_the_ro
     let trusted: BTreeSet<_> = trusted.into_iter().map(ToOwned::to_owned).collect();
     assert_eq!(trusted, assuming);
     assert!(stack_in("application").roles.iter().all(|role| role.name != tenant.name));
+}
+
+#[test]
+fn no_function_reaches_a_bucket_of_another_account() {
+    // The names of silos' buckets are global: somebody else could have one of them.
+    let stack = stack();
+    let mut reaching = 0;
+    for role in &stack.roles {
+        for Named { policy, .. } in &role.policies {
+            let document = policy.to_json();
+            for statement in document["Statement"].as_array().expect("statements in a list") {
+                if texts(&statement["Action"]).iter().any(|action| action.starts_with("s3:")) {
+                    let account = &statement["Condition"]["StringEquals"]["s3:ResourceAccount"];
+                    assert_eq!(*account, "123456789012", "{}: {statement}", role.name);
+                    reaching += 1;
+                }
+            }
+        }
+    }
+    assert!(reaching >= 5, "{reaching}");
+}
+
+#[test]
+fn every_tier_has_a_largest_file() {
+    let stack = stack();
+    let create =
+        stack.functions.iter().find(|function| function.name == "files-create").expect("files-create");
+    let limits = create.environment["FILE_SIZE_LIMITS"].split(' ').filter_map(|limit| limit.split_once('='));
+    let limited: BTreeSet<_> = limits.map(|(tier, _)| format!("tenantry-{tier}")).collect();
+    let plans: BTreeSet<_> = stack.plans.iter().map(|plan| plan.name.clone()).collect();
+    assert_eq!(limited, plans);
+}
+
+#[test]
+fn pages_of_any_origin_may_use_presigned_urls_unless_origins_are_named() {
+    let stack = stack();
+    let [bucket] = stack.buckets.as_slice() else { panic!("one bucket") };
+    let [rule] = bucket.cors.as_slice() else { panic!("one rule") };
+    assert_eq!(rule.allowed_methods, ["GET", "PUT", "HEAD"]);
+    assert_eq!(rule.allowed_origins, ["*"]);
+    assert!(rule.expose_headers.iter().any(|name| name == "ETag"), "parts are completed with it");
 }
 
 #[test]

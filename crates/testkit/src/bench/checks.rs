@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, ensure};
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
-use local_aws::{MAX_BODY_BYTES, Principals, Service};
+use local_aws::{Principals, Service};
 use local_http::{Limits, Request};
 use serde::Serialize;
 use testkit::{Stack, Vended};
@@ -46,7 +46,7 @@ pub(crate) async fn measure(stack: &Stack, tenant: &str, calls: u32) -> anyhow::
     let address = format!("http://{}", listener.local_addr()?);
     let shutdown = CancellationToken::new();
     let _stop = shutdown.clone().drop_guard();
-    let limits = Limits { max_body: MAX_BODY_BYTES, max_header_bytes: 32_768, ..Limits::default() };
+    let limits = Limits { max_header_bytes: 32_768, ..Limits::default() };
     tokio::spawn(local_http::serve(listener, limits, shutdown, move |request: Request| {
         let (database, nobody) = (Arc::clone(&database), Arc::clone(&nobody));
         async move { Service::call(&*database, request, nobody).await }

@@ -15,7 +15,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser as _;
-use tenant_context::{Aws, AwsSettings, IsolationMode, Secret};
+use tenant_context::{Aws, AwsSettings, FileSizeLimits, IsolationMode, Secret};
 use testkit::Stack;
 use testkit::conformance::{Case, Outcome, Tag, Target, run};
 
@@ -82,6 +82,7 @@ fn aws(flags: Flags) -> Result<Aws, String> {
         context_ttl: Duration::ZERO,
         tables: Vec::new(),
         files_bucket: None,
+        file_size_limits: FileSizeLimits::default(),
         account_id: None,
         isolation: IsolationMode::Application,
         roles: Vec::new(),
