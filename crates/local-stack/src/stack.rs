@@ -269,6 +269,12 @@ impl LocalStack {
         Arc::clone(&self.shared.dynamo)
     }
 
+    /// The objects themselves, behind no signature and no policy, to make many of them at once.
+    #[must_use]
+    pub fn objects(&self) -> Arc<S3> {
+        Arc::clone(&self.shared.s3)
+    }
+
     /// Invokes a function and answers its payload, be it an answer or an error.
     ///
     /// # Errors

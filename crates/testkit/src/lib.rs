@@ -5,11 +5,13 @@
 pub mod conformance;
 mod http_client;
 mod process;
+mod sdk;
 mod stack;
 mod vended;
 
 pub use http_client::{Answer, request, signed, upload};
 pub use process::StackProcess;
+pub use sdk::s3_client;
 pub use stack::{Stack, workspace};
 pub use vended::{Vended, own_calls};
 

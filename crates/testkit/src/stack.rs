@@ -2,17 +2,16 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use aws_credential_types::Credentials;
-use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_dynamodb::types::AttributeValue;
 use bytes::Bytes;
 use local_stack::{LocalStack, Options, TenantState};
 use serde_json::Value;
-use tenant_context::{Aws, AwsSettings, FileSizeLimits, IsolationMode, Role, Secret, Table};
+use tenant_context::Aws;
 
 use crate::http_client::{Answer, local, request, signed};
+use crate::sdk;
 
 /// The project's folder.
 ///
@@ -227,39 +226,13 @@ impl Stack {
     /// The same by another address, such as a proxy's.
     #[must_use]
     pub fn aws_at(&self, url: &str) -> Aws {
-        let state = self.state();
-        let table = |name: &str| state.tables.get(name).cloned().unwrap_or_default();
-        Aws::new(&AwsSettings {
-            region: state.region.clone(),
-            endpoint_url: Some(url.to_owned()),
-            access_key_id: state.admin.access_key_id.clone(),
-            secret_access_key: Secret::new(&state.admin.secret_access_key),
-            session_token: None,
-            system_roots: false,
-            context_ttl: Duration::from_secs(30),
-            tables: vec![
-                (Table::ApiKeys, table("api-keys")),
-                (Table::Tenants, table("tenants")),
-                (Table::Records, table("records")),
-                (Table::Checkpoints, table("checkpoints")),
-            ],
-            files_bucket: state.buckets.get("files").cloned(),
-            file_size_limits: FileSizeLimits::default(),
-            account_id: Some(state.account_id.clone()),
-            isolation: IsolationMode::Application,
-            roles: vec![(Role::TenantAccess, state.tenant_role_arn.clone())],
-        })
+        sdk::aws(self.state(), url)
     }
 
     /// The real SDK's S3 client, of the administrator or with other credentials.
     #[must_use]
-    pub fn s3(&self, credentials: Option<aws_credential_types::Credentials>) -> aws_sdk_s3::Client {
-        let mut config = aws_sdk_s3::config::Builder::from(self.aws().config());
-        config.set_force_path_style(Some(true));
-        if let Some(credentials) = credentials {
-            config.set_credentials_provider(Some(SharedCredentialsProvider::new(credentials)));
-        }
-        aws_sdk_s3::Client::from_conf(config.build())
+    pub fn s3(&self, credentials: Option<Credentials>) -> aws_sdk_s3::Client {
+        sdk::s3_client(self.state(), credentials)
     }
 
     /// The real SDK's API Gateway client.
@@ -268,10 +241,11 @@ impl Stack {
         aws_sdk_apigateway::Client::new(self.aws().config())
     }
 
-    /// Every item of every table, to compare before and after.
+    /// Every item of every table, and every object and unfinished upload of every bucket, to compare before and
+    /// after.
     ///
     /// # Panics
-    /// Where a table cannot be read.
+    /// Where a table or a bucket cannot be read.
     pub async fn contents(&self) -> Vec<String> {
         let dynamodb = self.aws().dynamodb().clone();
         let mut all = Vec::new();
@@ -280,6 +254,15 @@ impl Stack {
             while let Some(item) = pages.next().await {
                 all.push(format!("{table} {}", members(&item.expect("the table can be read"))));
             }
+        }
+        let s3 = self.s3(None);
+        for bucket in self.state().buckets.values() {
+            let mut objects = s3.list_objects_v2().bucket(bucket).into_paginator().send();
+            while let Some(page) = objects.next().await {
+                all.extend(page.expect("the bucket can be read").contents().iter().map(|o| format!("{o:?}")));
+            }
+            let uploads = s3.list_multipart_uploads().bucket(bucket).send().await;
+            all.extend(uploads.expect("the bucket can be read").uploads().iter().map(|u| format!("{u:?}")));
         }
         all.sort();
         all

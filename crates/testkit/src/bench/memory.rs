@@ -120,9 +120,14 @@ pub(crate) async fn probe() -> anyhow::Result<Memory> {
 /// over all mappings is exact, whereas `statm` and `status` lag behind by some pages for each processor.
 /// Where transparent huge pages are set to `always`, it moves in steps of two megabytes.
 fn used_bytes() -> anyhow::Result<u64> {
-    let file = "/proc/self/smaps_rollup";
+    anonymous_bytes(Path::new("/proc/self/smaps_rollup"))
+}
+
+/// The same of the process whose `smaps_rollup` it is.
+pub(crate) fn anonymous_bytes(file: &Path) -> anyhow::Result<u64> {
     let text = std::fs::read_to_string(file)
-        .with_context(|| format!("{file} cannot be read: memory is measured on Linux only"))?;
+        .with_context(|| format!("{} cannot be read: memory is measured on Linux only", file.display()))?;
+    let file = file.display();
     let line = text.lines().find_map(|line| line.strip_prefix("Anonymous:"));
     let kilobytes = line.and_then(|line| line.trim().strip_suffix("kB")?.trim_end().parse::<u64>().ok());
     Ok(kilobytes.with_context(|| format!("{file} has no line of anonymous memory"))? * 1_024)

@@ -1,5 +1,5 @@
-//! `bench-stack`: how fast the local stack answers, what its gateway and its checks add, and what its limits
-//! keep in memory.
+//! `bench-stack`: how fast the local stack answers, what its gateway and its checks add, what its limits keep in
+//! memory, and what listings and large objects cost.
 //!
 //! Callers, stack and functions share this machine's processors, so what is shown holds for the whole of
 //! them. It ends with 1 where a budget is exceeded, and with 2 where something could not be measured.
@@ -14,6 +14,8 @@ mod cost;
 mod load;
 #[path = "../bench/memory.rs"]
 mod memory;
+#[path = "../bench/objects.rs"]
+mod objects;
 
 use std::io::{Write, stderr, stdout};
 use std::path::Path;
@@ -33,6 +35,7 @@ use crate::client::Target;
 use crate::cost::Cost;
 use crate::load::{Load, ROUNDS};
 use crate::memory::Memory;
+use crate::objects::Objects;
 
 /// Whose request it is: the premium tier's, which has no quota.
 const TENANT: &str = "initech";
@@ -69,6 +72,7 @@ struct Report {
     gateway: Cost,
     checks: Checks,
     memory: Memory,
+    objects: Objects,
     passed: bool,
 }
 
@@ -119,16 +123,19 @@ async fn report(requests: u32) -> anyhow::Result<Report> {
     let running = Arc::clone(&stack);
     let checks = tokio::spawn(async move { checks::measure(&running, TENANT, requests).await }).await??;
 
+    let objects = objects::measure(&stack).await?;
+
     Ok(Report {
         profile: if cfg!(debug_assertions) { "dev" } else { "release" },
         request: format!("GET {PATH}"),
         requests_per_round: requests,
         rounds: ROUNDS,
-        passed: gateway.passed && checks.passed && memory.passed,
+        passed: gateway.passed && checks.passed && memory.passed && objects.passed,
         load,
         gateway,
         checks,
         memory,
+        objects,
     })
 }
 
@@ -185,8 +192,18 @@ fn event(api_key_id: &str, api_key: &str) -> anyhow::Result<Bytes> {
 
 /// The table for people.
 fn show(report: &Report, out: &mut impl Write) -> std::io::Result<()> {
-    let Report { profile, request, requests_per_round, rounds, load, gateway, checks, memory, passed: _ } =
-        report;
+    let Report {
+        profile,
+        request,
+        requests_per_round,
+        rounds,
+        load,
+        gateway,
+        checks,
+        memory,
+        objects,
+        passed: _,
+    } = report;
     writeln!(out, "{request}, {profile} profile, {rounds} rounds of {requests_per_round} requests")?;
     writeln!(out)?;
     writeln!(out, "{:>7}  {:>10}  {:>8}  {:>8}", "clients", "requests/s", "p50 ms", "p99 ms")?;
@@ -226,7 +243,32 @@ fn show(report: &Report, out: &mut impl Write) -> std::io::Result<()> {
         memory.budget_bytes,
         verdict(memory.passed)
     )?;
-    writeln!(out, "{:<26} {:>8} bytes", "the key and its counters", memory.total_bytes)
+    writeln!(out, "{:<26} {:>8} bytes", "the key and its counters", memory.total_bytes)?;
+    writeln!(out)?;
+    show_objects(objects, out)
+}
+
+fn show_objects(objects: &Objects, out: &mut impl Write) -> std::io::Result<()> {
+    writeln!(out, "{:<26} {:>8.3} ms", format!("a page of {} objects", objects.few), objects.few_ms)?;
+    writeln!(
+        out,
+        "{:<26} {:>8.3} ms, {:.2} times that (at most {}: {})",
+        format!("a page of {} objects", objects.many),
+        objects.many_ms,
+        objects.page_ratio,
+        objects.page_budget,
+        verdict(objects.page_ratio <= objects.page_budget)
+    )?;
+    writeln!(out, "{:<26} {:>8.0} MiB/s up", "1 GiB through S3", objects.upload_mib_s)?;
+    writeln!(out, "{:<26} {:>8.0} MiB/s down", "", objects.download_mib_s)?;
+    writeln!(
+        out,
+        "{:<26} {:>8} MiB (at most {}: {})",
+        "its memory meanwhile",
+        objects.memory_mib,
+        objects.memory_budget_mib,
+        verdict(objects.memory_mib <= objects.memory_budget_mib)
+    )
 }
 
 fn verdict(passed: bool) -> &'static str {
