@@ -81,6 +81,8 @@ pub struct FileCompletion {
     pub parts: Vec<CompletedPart>,
     /// Whether a file of the name may be there by now and is replaced; not where it is left out.
     pub overwrite: bool,
+    /// The bytes that the parts have to make up. Without it, parts may be left out.
+    pub size: Option<u64>,
 }
 
 impl FileCompletion {
@@ -93,7 +95,7 @@ impl FileCompletion {
     /// 422 with a pointer for each member that cannot be taken, or is missing.
     pub fn read(members: &[(String, Json)]) -> Result<Self, Problem> {
         let mut refusals = Refusals::default();
-        let (mut upload_id, mut parts, mut overwrite) = (None, Vec::new(), false);
+        let (mut upload_id, mut parts, mut overwrite, mut size) = (None, Vec::new(), false, None);
         for (member, value) in members {
             let at = [member.as_str()];
             match (at[0], value) {
@@ -112,11 +114,13 @@ impl FileCompletion {
                 ("overwrite", value) => {
                     overwrite = refusals.take(&at, truth(value)).unwrap_or_default();
                 }
-                _ => refusals.add(&at, "is no member of this request: upload_id, parts and overwrite are"),
+                ("size", value) => size = refusals.take(&at, whole_number(value)),
+                _ => refusals
+                    .add(&at, "is no member of this request: upload_id, parts, overwrite and size are"),
             }
         }
         refusals.require(&[], members, &["upload_id", "parts"]);
-        refusals.or(upload_id.map(|upload_id| Self { upload_id, parts, overwrite }))
+        refusals.or(upload_id.map(|upload_id| Self { upload_id, parts, overwrite, size }))
     }
 }
 

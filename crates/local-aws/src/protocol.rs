@@ -136,6 +136,7 @@ impl Refusal {
                 SignatureError::InvalidSignature(_)
                 | SignatureError::HeaderNotSigned(_)
                 | SignatureError::SignatureDoesNotMatch
+                | SignatureError::SignedHeaderMissing(_)
                 | SignatureError::SignatureExpired { .. }
                 | SignatureError::SignatureNotYetCurrent { .. }
                 | SignatureError::PayloadMismatch => {
@@ -174,7 +175,9 @@ impl Refusal {
             }
             SignatureError::PayloadMismatch => Some((400, "XAmzContentSHA256Mismatch")),
             SignatureError::ExpiredToken => Some((400, "ExpiredToken")),
-            SignatureError::SignatureDoesNotMatch | SignatureError::BodyTooLarge => None,
+            SignatureError::SignatureDoesNotMatch
+            | SignatureError::SignedHeaderMissing(_)
+            | SignatureError::BodyTooLarge => None,
         }
     }
 

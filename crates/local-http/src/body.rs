@@ -82,24 +82,30 @@ impl Stream {
     /// # Errors
     ///
     /// [`BodyError`]. The time-out is that of the whole body.
-    pub async fn whole(mut self, max: usize) -> Result<Body, BodyError> {
+    pub async fn whole(self, max: usize) -> Result<Body, BodyError> {
+        let patience = self.patience;
+        tokio::time::timeout(patience, self.collected(max)).await.unwrap_or(Err(BodyError::TimedOut))
+    }
+
+    /// As [`Self::whole`], with a time-out for each pause.
+    ///
+    /// # Errors
+    ///
+    /// [`BodyError`].
+    pub async fn collected(mut self, max: usize) -> Result<Body, BodyError> {
         // A declared length is believed at once, so that a client that asks before sending can be refused.
         if http_body::Body::size_hint(&self).lower() > u64::try_from(max).unwrap_or(u64::MAX) {
             return Ok(Body::TooLarge);
         }
-        let patience = self.patience;
-        let collect = async {
-            let mut whole = BytesMut::new();
-            while let Some(frame) = self.frame().await {
-                let Ok(data) = frame?.into_data() else { continue };
-                if data.len() > max.saturating_sub(whole.len()) {
-                    return Ok(Body::TooLarge);
-                }
-                whole.extend_from_slice(&data);
+        let mut whole = BytesMut::new();
+        while let Some(frame) = self.frame().await {
+            let Ok(data) = frame?.into_data() else { continue };
+            if data.len() > max.saturating_sub(whole.len()) {
+                return Ok(Body::TooLarge);
             }
-            Ok(Body::Whole(whole.freeze()))
-        };
-        tokio::time::timeout(patience, collect).await.unwrap_or(Err(BodyError::TimedOut))
+            whole.extend_from_slice(&data);
+        }
+        Ok(Body::Whole(whole.freeze()))
     }
 }
 

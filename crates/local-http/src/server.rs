@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::FutureExt as _;
-use http::header::CONNECTION;
+use http::header::{CONNECTION, EXPECT};
 use http::request::Parts;
 use http::{HeaderValue, StatusCode};
 use hyper::body::Incoming;
@@ -134,6 +134,9 @@ async fn connection<H, F>(
         async move {
             let (parts, body) = request.into_parts();
             let (body, finished) = Stream::new(body, patience);
+            // Who waits for an interim answer, and gets none since there is no body to wait for, may take the answer
+            // itself for the interim one and keep that in mind for the connection's next.
+            let waits_in_vain = parts.headers.contains_key(EXPECT) && finished.get();
             let answer = handle(handler, request_of(parts, body, &recorded, peer)).await;
             let mut response = match answer {
                 Ok(response) => response,
@@ -141,7 +144,7 @@ async fn connection<H, F>(
                 Err(BodyError::Broken(error)) => return Err(error),
             };
             let was_read = finished.get();
-            if !was_read {
+            if !was_read || waits_in_vain {
                 response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             }
             exchange.lock().answered(was_read);

@@ -94,7 +94,10 @@ impl Account {
             // No gate holds its requests back, which take as long as their bodies: its store changes as a whole.
             s3: Arc::clone(&shared.s3) as _,
         };
-        let front = Arc::new(Front::new(Arc::clone(&self.verifier), Arc::clone(&self.iam) as _, services));
+        let notices = shared.notices.clone();
+        let front = Front::new(Arc::clone(&self.verifier), Arc::clone(&self.iam) as _, services)
+            .on_unsigned(move |message| notices.send(Notice::Warning(message.to_owned())));
+        let front = Arc::new(front);
         let limits = Limits { max_header_bytes: 32_768, ..Limits::default() };
         tokio::spawn(local_http::serve_streams(listener, limits, stop, move |request: Request<Stream>| {
             let front = Arc::clone(&front);

@@ -68,6 +68,7 @@ impl Authorizer for Signatures {
                 SignatureError::InvalidSignature(_)
                 | SignatureError::HeaderNotSigned(_)
                 | SignatureError::SignatureDoesNotMatch
+                | SignatureError::SignedHeaderMissing(_)
                 | SignatureError::SignatureExpired { .. }
                 | SignatureError::SignatureNotYetCurrent { .. }
                 | SignatureError::RequestExpired

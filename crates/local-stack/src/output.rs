@@ -322,6 +322,7 @@ pub(crate) fn table(state: &State, state_file: Option<&str>, ignored: &[String])
             ),
             format!("curl -s {url}/records/notes/mine -H 'x-api-key: {key}'"),
             format!("curl -s -X DELETE {url}/records/notes/mine -H 'x-api-key: {key}'"),
+            format!("curl -s '{url}/files?delimiter=/' -H 'x-api-key: {key}'"),
         ] {
             lines.push(format!("  {command}"));
         }

@@ -10,9 +10,18 @@ const MOST: u64 = 500 * 5 * 1024 * 1024 * 1024;
 pub struct FileSizeLimits(Vec<(String, u64)>);
 
 /// A text that holds no limits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("must be {}", FileSizeLimits::FORM)]
-pub struct FileSizeLimitsError;
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum FileSizeLimitsError {
+    /// A word is not a tier with its bytes, or there is none.
+    #[error("must be {}", FileSizeLimits::FORM)]
+    Form,
+    /// A tier stands twice.
+    #[error("has the tier {0} twice")]
+    Twice(String),
+    /// No file can be as large.
+    #[error("has more for the tier {0} than the {MOST} bytes that a file can have")]
+    TooLarge(String),
+}
 
 impl FileSizeLimits {
     /// The environment variable that holds them.
@@ -34,17 +43,18 @@ impl FromStr for FileSizeLimits {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let mut limits = Self::default();
         for word in text.split_ascii_whitespace() {
-            let (tier, bytes) = word.split_once('=').ok_or(FileSizeLimitsError)?;
-            // The standard library would take a sign before the number.
-            let digits = Some(bytes).filter(|bytes| bytes.bytes().all(|b| b.is_ascii_digit()));
-            let limit = digits.and_then(|digits| digits.parse::<u64>().ok());
-            let limit = limit.filter(|limit| *limit <= MOST).ok_or(FileSizeLimitsError)?;
-            if tier.is_empty() || limits.of(tier).is_some() {
-                return Err(FileSizeLimitsError);
+            let (tier, bytes) = word.split_once('=').ok_or(FileSizeLimitsError::Form)?;
+            if tier.is_empty() || bytes.is_empty() || !bytes.bytes().all(|b| b.is_ascii_digit()) {
+                return Err(FileSizeLimitsError::Form);
+            }
+            let limit = bytes.parse().ok().filter(|limit| *limit <= MOST);
+            let limit = limit.ok_or_else(|| FileSizeLimitsError::TooLarge(tier.to_owned()))?;
+            if limits.of(tier).is_some() {
+                return Err(FileSizeLimitsError::Twice(tier.to_owned()));
             }
             limits.0.push((tier.to_owned(), limit));
         }
-        if limits.0.is_empty() { Err(FileSizeLimitsError) } else { Ok(limits) }
+        if limits.0.is_empty() { Err(FileSizeLimitsError::Form) } else { Ok(limits) }
     }
 }
 
@@ -93,8 +103,11 @@ mod tests {
             "free=2684354560001",
             "free=99999999999999999999",
         ] {
-            assert_eq!(text.parse::<FileSizeLimits>(), Err(FileSizeLimitsError), "{text:?}");
+            assert!(text.parse::<FileSizeLimits>().is_err(), "{text:?}");
         }
+        let said = |text: &str| text.parse::<FileSizeLimits>().expect_err("no limits").to_string();
+        assert_eq!(said("free=1 free=2"), "has the tier free twice");
+        assert!(said("free=2684354560001").contains("2684354560000 bytes"));
         assert!("free=2684354560000 standard=0".parse::<FileSizeLimits>().is_ok());
     }
 }

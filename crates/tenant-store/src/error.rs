@@ -29,6 +29,9 @@ pub enum StoreError {
     /// The tenant's tier has no files at all.
     #[error("the tenant's tier has no files")]
     NoFiles,
+    /// The parts make up another size than was said.
+    #[error("the parts make up another size")]
+    OtherSize,
     /// S3 does not put the file together from the parts, for the reason.
     #[error("the parts {0}")]
     Parts(&'static str),
@@ -70,6 +73,10 @@ impl From<StoreError> for Problem {
                 format!("must be at most {limit}, the bytes of the largest file of this tenant's tier"),
             ),
             StoreError::NoFiles => Problem::invalid_body("/size", "this tenant's tier has no files"),
+            StoreError::OtherSize => Problem::invalid_body(
+                "/size",
+                "must be what the parts make up: a part is missing, or another",
+            ),
             StoreError::Parts(reason) => Problem::invalid_body("/parts", reason),
             StoreError::Cursor => Problem::bad_request("/query/cursor", CursorError::Malformed.to_string()),
             StoreError::Incomplete(_) | StoreError::NoCredentials => Problem::internal(error),

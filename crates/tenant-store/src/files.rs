@@ -94,7 +94,8 @@ impl Files {
         Ok(FileUpload { name: request.name.clone(), plan })
     }
 
-    /// Puts a file together from its parts, and answers it as [`Self::get`] does.
+    /// Puts a file together from its parts, and answers it as [`Self::get`] does. Where that was done before, and
+    /// nothing has come in between, it is answered again: the first answer may have been lost.
     ///
     /// # Errors
     /// [`StoreError::NotFound`] where there is no such upload of this file; [`StoreError::FileExists`] where
@@ -123,6 +124,7 @@ impl Files {
             .upload_id(completion.upload_id.as_str())
             .multipart_upload(parts)
             .set_if_none_match((!completion.overwrite).then(|| "*".to_owned()))
+            .set_mpu_object_size(completion.size.and_then(|size| i64::try_from(size).ok()))
             .customize()
             .config_override(
                 aws_sdk_s3::config::Builder::new()
@@ -130,13 +132,38 @@ impl Files {
                     .retry_config(RetryConfig::disabled()),
             )
             .send();
-        Box::pin(call).await.map_err(|error| {
+        let Err(error) = Box::pin(call).await else { return self.found(&place, name, at).await };
+        match error.code() {
+            Some("NoSuchUpload") => {
+                let there = head(&place).await?;
+                let etag = there.as_ref().and_then(|there| there.e_tag());
+                if etag.is_some() && etag == parts::etag(&completion.parts).as_deref() {
+                    return self.found(&place, name, at).await;
+                }
+            }
+            // Of all that is sent, S3 says so of the size alone.
+            Some("InvalidRequest") if completion.size.is_some() => return Err(StoreError::OtherSize),
+            Some(_) | None => {}
+        }
+        Err(error
+            .code()
+            .and_then(refused)
+            .unwrap_or_else(|| AwsFailure::of("CompleteMultipartUpload on the files bucket")(error).into()))
+    }
+
+    /// Gives an upload in parts up, with the parts that were sent.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] where there is no such upload of this file; [`StoreError::Aws`].
+    pub async fn abandon(&self, name: &FileName, upload_id: &UploadId) -> Result<(), StoreError> {
+        let s3 = self.access.s3().await?;
+        let place = self.place(&s3, name);
+        let call = s3.client.abort_multipart_upload().bucket(place.bucket).key(&place.key);
+        Box::pin(call.upload_id(upload_id.as_str()).send()).await.map_err(|error| {
             let known = error.code().and_then(refused);
-            known.unwrap_or_else(|| {
-                AwsFailure::of("CompleteMultipartUpload on the files bucket")(error).into()
-            })
+            known.unwrap_or_else(|| AwsFailure::of("AbortMultipartUpload on the files bucket")(error).into())
         })?;
-        self.found(&place, name, at).await
+        Ok(())
     }
 
     /// The file, if the tenant has it, and how it is downloaded.

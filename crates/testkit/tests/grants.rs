@@ -139,6 +139,10 @@ async fn every_file_route(stack: &Stack, tenant: &str) {
     let upload_id = &large["multipart"]["upload_id"];
     let completion = json!({"upload_id": upload_id, "parts": [{"number": 5, "etag": etag}]});
     call("PUT", "/files/grants/large", &completion.to_string(), 200).await;
+    let given_up = json!({"name": "grants/none", "size": (64 << 20) + 1, "content_type": "text/plain"});
+    let given_up = call("POST", "/files", &given_up.to_string(), 201).await;
+    let upload_id = given_up["multipart"]["upload_id"].as_str().expect("an id");
+    call("DELETE", &format!("/files/grants/none?upload_id={upload_id}"), "", 204).await;
     let file = call("GET", "/files/grants/large", "", 200).await;
     let url = file["download"]["url"].as_str().expect("a URL");
     let download = testkit::request("GET", url, &[], "").await.expect("an answer");

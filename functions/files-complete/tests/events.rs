@@ -91,6 +91,33 @@ async fn a_name_that_is_taken_by_now_is_not_overwritten_unless_that_is_asked_for
 }
 
 #[tokio::test]
+async fn a_completion_whose_answer_was_lost_is_answered_again_until_the_file_is_another() {
+    let stack = Stack::start().await;
+    let upload = Upload::begin(&stack, "globex", "films/day.bin").await;
+    let first = complete(&stack, "globex", "films/day.bin", &upload.completion()).await;
+    let again = complete(&stack, "globex", "films/day.bin", &upload.completion()).await;
+    assert_eq!((first.status, again.status), (200, 200));
+    assert_eq!(first.json()["etag"], again.json()["etag"]);
+    let file = json!({"name": "films/day.bin", "size": 1, "content_type": "text/plain", "overwrite": true});
+    let plan = stack.as_tenant("globex", "POST", "/files", &file.to_string()).await.json();
+    assert_eq!(testkit::upload(&plan["upload"], "x").await.status, 200);
+    assert_eq!(complete(&stack, "globex", "films/day.bin", &upload.completion()).await.status, 404);
+}
+
+#[tokio::test]
+async fn a_file_whose_parts_make_up_another_size_than_was_said_is_not_made() {
+    let stack = Stack::start().await;
+    let upload = Upload::begin(&stack, "globex", "films/day.bin").await;
+    let mut completion = upload.completion();
+    completion["size"] = SIZE.into();
+    let refused = complete(&stack, "globex", "films/day.bin", &completion).await;
+    assert_eq!((refused.status, &refused.json()["errors"][0]["pointer"]), (422, &json!("/size")));
+    assert_eq!(stack.as_tenant("globex", "GET", "/files/films/day.bin", "").await.status, 404);
+    completion["size"] = 1.into();
+    assert_eq!(complete(&stack, "globex", "films/day.bin", &completion).await.status, 200);
+}
+
+#[tokio::test]
 async fn an_upload_is_completed_under_its_own_name_by_its_own_tenant() {
     let stack = Stack::start().await;
     let upload = Upload::begin(&stack, "globex", "films/day.bin").await;

@@ -1,5 +1,6 @@
 //! The events of `events/files-delete`, through the real binary on the real stack.
 
+use serde_json::json;
 use testkit::Stack;
 
 #[tokio::test]
@@ -26,6 +27,29 @@ async fn a_deleted_file_is_gone_and_its_neighbours_are_not() {
     let left = stack.event("files-list", "ok").await.json();
     let left: Vec<_> = left["items"].as_array().expect("items").iter().map(|item| &item["name"]).collect();
     assert_eq!(left, ["reports/2026/summary.csv"]);
+}
+
+#[tokio::test]
+async fn an_upload_that_is_given_up_is_gone_and_the_file_of_its_name_is_not() {
+    let stack = Stack::start().await;
+    let file =
+        json!({"name": "launch", "size": (64 << 20) + 1, "content_type": "text/plain", "overwrite": true});
+    let begun = stack.as_tenant("globex", "POST", "/files", &file.to_string()).await.json();
+    let id = begun["multipart"]["upload_id"].as_str().expect("an id");
+    let give_up = async |tenant: &str, name: &str, id: &str| {
+        stack.as_tenant(tenant, "DELETE", &format!("/files/{name}?upload_id={id}"), "").await
+    };
+    // Another's, and one of another name, are none.
+    let never = give_up("acme", "launch", "never").await;
+    for (tenant, name) in [("acme", "launch"), ("globex", "other")] {
+        let foreign = give_up(tenant, name, id).await;
+        assert_eq!((foreign.status, foreign.likeness()), (404, never.likeness()), "{tenant}: {name}");
+    }
+    assert_eq!(give_up("globex", "launch", id).await.status, 204);
+    assert_eq!(give_up("globex", "launch", id).await.status, 404);
+    assert_eq!(stack.as_tenant("globex", "GET", "/files/launch", "").await.json()["size"], 10);
+    let sent = testkit::upload(&begun["multipart"]["parts"][4], "x").await;
+    assert_eq!(sent.status, 404);
 }
 
 #[tokio::test]

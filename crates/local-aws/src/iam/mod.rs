@@ -29,7 +29,8 @@ pub use log::DecisionRecord;
 use log::Log;
 pub use requests::lambda_function;
 pub(crate) use s3::{
-    call as s3_call, calls as s3_calls, foreign_parameter as s3_foreign_parameter, list_call as s3_list_call,
+    call as s3_call, calls as s3_calls, foreign_parameter as s3_foreign_parameter,
+    has_parameter as s3_has_parameter, list_call as s3_list_call,
 };
 
 /// One thing that a request does, as IAM judges it.

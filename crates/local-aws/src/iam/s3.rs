@@ -120,6 +120,11 @@ pub(crate) fn foreign_parameter(operation: &str, query: Option<&str>) -> Option<
     Query::read(query).parameters.into_iter().map(|(name, _)| name).find(|name| !is_known(name))
 }
 
+/// Whether a query has a parameter.
+pub(crate) fn has_parameter(query: Option<&str>, name: &str) -> bool {
+    Query::read(query).parameters.iter().any(|(known, _)| known == name)
+}
+
 /// What a request to S3 does, but for what its body names. Path and query are those that s3s executes.
 pub(crate) fn calls(
     operation: &str,
@@ -163,6 +168,10 @@ pub(crate) fn calls(
     if operation == "GetObjectAttributes" {
         let of_a_version = if actions[0] == "GetObjectVersion" { "Version" } else { "" };
         actions.push(format!("GetObject{of_a_version}Attributes"));
+    }
+    // "Enforce conditional deletes" in the S3 User Guide: who compares an entity tag has to be able to read it.
+    if operation == "DeleteObject" && head.headers.contains_key("if-match") {
+        actions.push("GetObject".to_owned());
     }
     if head.headers.contains_key("x-amz-tagging") {
         actions.push("PutObjectTagging".to_owned());

@@ -15,6 +15,7 @@ use s3s::crypto::{Checksum as _, Md5, Sha256};
 use super::chunked::Chunked;
 use super::sums::Algorithm;
 use super::{MAX_XML, hex};
+use crate::iam::s3_has_parameter;
 use crate::protocol::Refusal;
 use crate::sigv4::{Payload, SignatureError};
 
@@ -64,17 +65,13 @@ pub(super) async fn receive(
         let sha256 = sha256.map(|digits| (Sha256::new(), digits));
         return Ok(s3s::Body::http_body_unsync(Declared { stream, sha256 }));
     }
-    let Body::Whole(body) = stream.whole(most).await.map_err(|error| broken(&error))? else {
+    let Body::Whole(body) = stream.collected(most).await.map_err(|error| broken(&error))? else {
         return Err(Refusal::TooLarge);
     };
     if sha256.is_some_and(|digits| hex(&Sha256::checksum(&body)) != digits) {
         return Err(Refusal::Signature(SignatureError::PayloadMismatch));
     }
-    if head
-        .uri
-        .query()
-        .is_some_and(|query| query.split('&').any(|name| name.trim_end_matches('=') == "delete"))
-    {
+    if is_xml && s3_has_parameter(head.uri.query(), "delete") {
         check_batch(head, &body)?;
     }
     Ok(s3s::Body::from(body))

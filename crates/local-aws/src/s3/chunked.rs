@@ -11,6 +11,8 @@ use super::body::Rejected;
 
 /// Bytes of the largest chunk. SDKs make chunks of 64 KiB to 1 MiB.
 pub(super) const MAX_CHUNK: u64 = 16 * 1_024 * 1_024;
+/// Digits of a chunk's size.
+const MAX_DIGITS: usize = 8;
 /// Bytes of a line that begins a chunk: its size, and its signature.
 const MAX_LINE: usize = 1_024;
 
@@ -22,7 +24,8 @@ pub(super) struct Chunked {
 
 /// What the next byte is a part of.
 enum At {
-    /// The line that begins a chunk: the size so far, whether the size has ended, and the bytes so far.
+    /// The line that begins a chunk: the size so far, whether the size has ended, and the bytes so far. s3s reads
+    /// eight digits of a size at most, and so do we.
     Line(u64, bool, usize),
     /// A chunk, of which so many bytes are to come, with the line's end behind it.
     Chunk(u64),
@@ -59,7 +62,7 @@ impl At {
                         (_, b'\n') => *self = Self::Chunk(*size + 2),
                         (Some(digit), _) if !*has_ended => {
                             *size = *size << 4 | u64::from(digit);
-                            if *size > MAX_CHUNK {
+                            if *size > MAX_CHUNK || *length > MAX_DIGITS {
                                 return Err(Rejected::Chunk);
                             }
                         }
@@ -122,7 +125,9 @@ mod tests {
 
     #[test]
     fn a_chunk_that_would_be_held_whole_in_memory_is_refused_by_its_size() {
-        for body in ["1000001\r\n", "2\r\nab\r\nffffffffffffffffffff\r\n", &"x".repeat(2_000)] {
+        for body in
+            ["1000001\r\n", "2\r\nab\r\nffffffffffffffffffff\r\n", "000001000000\r\n", &"x".repeat(2_000)]
+        {
             for pieces in [1, 7, 4_096] {
                 assert!(matches!(followed(body, pieces), Err(Rejected::Chunk)), "{body:?} by {pieces}");
             }

@@ -49,6 +49,12 @@ pub enum SignatureError {
         /// The real time.
         now: String,
     },
+    /// A header is under the signature, and was not sent.
+    #[error(
+        "The request signature we calculated does not match the signature you provided: the header {0} was \
+         signed, and is not in the request."
+    )]
+    SignedHeaderMissing(http::HeaderName),
     /// A presigned request's time is over.
     #[error("Request has expired")]
     RequestExpired,

@@ -247,8 +247,8 @@ fn check_signed_headers(presented: &Presented, headers: &HeaderMap) -> Result<()
     if !presented.signed_headers.contains(&HOST) {
         return Err(SignatureError::invalid("'Host' must be a 'SignedHeader' in the AWS Authorization."));
     }
-    if !presented.signed_headers.iter().all(|name| headers.contains_key(name)) {
-        return Err(SignatureError::SignatureDoesNotMatch);
+    if let Some(name) = presented.signed_headers.iter().find(|name| !headers.contains_key(*name)) {
+        return Err(SignatureError::SignedHeaderMissing(name.clone()));
     }
     let unsigned = headers
         .keys()

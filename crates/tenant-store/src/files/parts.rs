@@ -1,5 +1,8 @@
 //! How a file is split into the parts that it is uploaded in.
 
+use contract::CompletedPart;
+use md5::{Digest as _, Md5};
+
 const MIB: u64 = 1024 * 1024;
 /// Size of the parts of all but the largest files. S3 takes none below 5 MiB but the last.
 const PART: u64 = 16 * MIB;
@@ -35,6 +38,23 @@ impl PartPlan {
     }
 }
 
+/// The entity tag, in quotes, of a file that S3 has made of the parts: the MD5 of their MD5, which are the parts'
+/// own tags where S3 encrypts with keys of its own. None for tags of another form.
+pub(super) fn etag(parts: &[CompletedPart]) -> Option<String> {
+    let mut md5 = Md5::new();
+    for part in parts {
+        let digits = part.etag.as_str().trim_matches('"');
+        if digits.len() != 32 {
+            return None;
+        }
+        for at in (0..32).step_by(2) {
+            md5.update([u8::from_str_radix(digits.get(at..at + 2)?, 16).ok()?]);
+        }
+    }
+    let of_all = u128::from_be_bytes(md5.finalize().into());
+    Some(format!("\"{of_all:032x}-{}\"", parts.len()))
+}
+
 #[cfg(test)]
 mod tests {
     use contract::FileRequest;
@@ -58,6 +78,18 @@ mod tests {
             let parts: Vec<_> = plan.parts().collect();
             assert_eq!((plan.part_size(), parts.len()), (part_size, count), "{size} bytes");
             assert_eq!(parts.last().map(|part| part.1), Some(last), "{size} bytes");
+        }
+    }
+
+    #[test]
+    fn the_tag_of_parts_is_that_of_their_tags() {
+        let part = |number, etag: &str| CompletedPart { number, etag: etag.parse().expect("a tag") };
+        // Of two parts, `a` and `b`, as `printf a | md5sum` and what S3 makes of it.
+        let parts =
+            [part(1, "\"0cc175b9c0f1b6a831c399e269772661\""), part(2, "92eb5ffee6ae2fec3ad71c777531578f")];
+        assert_eq!(etag(&parts).as_deref(), Some("\"96e024ba2074fe77e8e965ba43a704be-2\""));
+        for other in ["abc", "zcc175b9c0f1b6a831c399e269772661", "0cc175b9c0f1b6a831c399e269772661-2"] {
+            assert_eq!(etag(&[part(1, other)]), None, "{other}");
         }
     }
 

@@ -13,7 +13,7 @@ use super::writing::{encoding, parse_tags, refuse_acl, storage_class, user_metad
 use super::{Answer, Operations, only_version};
 use crate::s3::access::bucket_source;
 use crate::s3::conditions::{ReadConditions, http_date, tag};
-use crate::s3::store::{Attributes, NewObject, Reader, StoreError, StoredSum};
+use crate::s3::store::{Attributes, NewObject, Object, Reader, StoreError, StoredSum};
 use crate::s3::sums::Algorithm;
 
 /// What one request copies at most, in bytes: 5 GiB.
@@ -65,8 +65,6 @@ impl Operations {
             modified_since: input.copy_source_if_modified_since,
             unmodified_since: input.copy_source_if_unmodified_since,
         };
-        // The conditions are held against the object that is copied below, unless that was replaced meanwhile.
-        self.check_source(&from_bucket, &from_key, &conditions).await?;
         let algorithm = match &input.checksum_algorithm {
             Some(named) => Some(Algorithm::parse(named.as_str()).ok_or_else(|| {
                 s3s::s3_error!(InvalidRequest, "Checksum algorithm provided is unsupported.")
@@ -82,6 +80,7 @@ impl Operations {
         let object = self
             .work_on(&from_bucket, move |store| {
                 store.copy((&of, &from_key), &condition, (&bucket, &key), |source| {
+                    check_source(source, &conditions)?;
                     let kept = &source.attributes;
                     let mut attributes = if new_metadata { given.clone() } else { kept.clone() };
                     attributes.storage_class = given.storage_class;
@@ -140,16 +139,12 @@ impl Operations {
         let condition = ETagCondition::parse_http_header(value.as_bytes());
         condition.map(Some).map_err(|_| s3s::s3_error!(InvalidArgument, "Invalid value for {name}"))
     }
+}
 
-    async fn check_source(&self, bucket: &str, key: &str, conditions: &ReadConditions) -> S3Result<()> {
-        let (of, name) = (bucket.to_owned(), key.to_owned());
-        let source = self.work_on(bucket, move |store| store.object(&of, &name)).await?;
-        if source.size > MAX_COPY {
-            return Err(s3s::s3_error!(
-                InvalidRequest,
-                "The specified copy source is larger than the maximum allowable size for a copy source: 5368709120"
-            ));
-        }
-        conditions.check_source(&source)
+/// Whether the source is what the request says, and small enough.
+fn check_source(source: &Object, conditions: &ReadConditions) -> Result<(), StoreError> {
+    if source.size > MAX_COPY {
+        return Err(StoreError::SourceTooLarge);
     }
+    conditions.check_source(source).map_err(|_| StoreError::PreconditionFailed("x-amz-copy-source"))
 }

@@ -133,7 +133,8 @@ fn refused(error: &StoreError) -> S3Error {
         StoreError::InvalidPart(_) => S3ErrorCode::InvalidPart,
         StoreError::PartTooSmall(_) => S3ErrorCode::EntityTooSmall,
         StoreError::TooLarge => S3ErrorCode::EntityTooLarge,
-        StoreError::BadDigest(_) => S3ErrorCode::BadDigest,
+        StoreError::BadDigest => S3ErrorCode::BadDigest,
+        StoreError::OtherSize(_) | StoreError::SourceTooLarge => S3ErrorCode::InvalidRequest,
         // The stack is its developer's own: what went wrong is theirs to know.
         StoreError::Database(error) => return internal(error),
         StoreError::Io(error) => return internal(error),

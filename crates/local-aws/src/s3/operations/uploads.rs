@@ -126,12 +126,11 @@ impl Operations {
             .work(move |store| store.put_part((&bucket, &key, &id), number, &staged, Some(&kept), at))
             .await?;
         // The client is told the checksum that it has told, and else the one that is kept.
-        let mut told = Checksum::default();
+        let mut sums = Checksum::default();
         match claims.named().and_then(|named| Some((named, named.of(&computed)?.to_owned()))) {
-            Some((named, value)) => named.set(&mut told, value),
-            None => algorithm.set(&mut told, sum),
+            Some((named, value)) => named.set(&mut sums, value),
+            None => algorithm.set(&mut sums, sum),
         }
-        let sums = told;
         Ok(S3Response::new(UploadPartOutput {
             checksum_crc32: sums.checksum_crc32,
             checksum_crc32c: sums.checksum_crc32c,
@@ -211,7 +210,7 @@ impl Operations {
             .work(move |store| {
                 store.complete((&bucket, &key, &id), &claimed, &condition, at, |attributes, parts, bytes| {
                     if size.is_some_and(|size| size != bytes) {
-                        return Err(StoreError::BadDigest("size"));
+                        return Err(StoreError::OtherSize(bytes));
                     }
                     seal(attributes, parts, told.as_deref())
                 })
@@ -365,7 +364,7 @@ fn seal(mut attributes: Attributes, parts: &[PartSum], told: Option<&str>) -> Re
     // Of a checksum of checksums, clients may leave the number of parts out.
     let bare = value.split_once('-').map_or(value.as_str(), |(bare, _)| bare);
     if told.is_some_and(|told| told != value && told != bare) {
-        return Err(StoreError::BadDigest("checksum"));
+        return Err(StoreError::BadDigest);
     }
     sum.value = value;
     attributes.part_sums =

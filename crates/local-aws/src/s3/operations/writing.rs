@@ -312,6 +312,10 @@ impl Operations {
         let head = &self.caller.head;
         let call = s3_call("DeleteObject", bucket, key, version, head, iam.account_id());
         iam.authorize_s3(&self.caller.principal, &call, head).map_err(denied)?;
+        if e_tag.is_some() {
+            let read = s3_call("GetObject", bucket, key, version, head, iam.account_id());
+            iam.authorize_s3(&self.caller.principal, &read, head).map_err(denied)?;
+        }
         if !(1..=1_024).contains(&key.len()) {
             return Err(s3s::s3_error!(KeyTooLongError, "A key has 1 to 1024 bytes."));
         }

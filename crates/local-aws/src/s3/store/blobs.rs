@@ -1,8 +1,8 @@
 //! Files that are named by the SHA-256 of what they hold.
 
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::{DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use s3s::checksum::ChecksumHasher;
@@ -52,7 +52,8 @@ pub(super) struct Blobs {
 
 impl Blobs {
     pub(super) fn open(folder: Option<&Path>) -> io::Result<Self> {
-        let temporary = folder.is_none().then(TempDir::new).transpose()?;
+        let own = || tempfile::Builder::new().permissions(Permissions::from_mode(0o700)).tempdir();
+        let temporary = folder.is_none().then(own).transpose()?;
         let folder = match (&temporary, folder) {
             (Some(temporary), _) => temporary.path().to_owned(),
             (None, folder) => folder.map(Path::to_owned).unwrap_or_default(),

@@ -27,9 +27,16 @@ pub(crate) enum StoreError {
     /// The object would be larger than objects can be.
     #[error("the object would be larger than 5 TiB")]
     TooLarge,
-    /// The whole object's checksum or size is not the one that was given.
-    #[error("the object's {0} is not the one that was given")]
-    BadDigest(&'static str),
+    #[error(
+        "The specified copy source is larger than the maximum allowable size for a copy source: 5368709120"
+    )]
+    SourceTooLarge,
+    /// The whole object's checksum is not the one that was given.
+    #[error("the object's checksum is not the one that was given")]
+    BadDigest,
+    /// The whole object's size is not the one that was given.
+    #[error("the 'x-amz-mp-object-size' header does not match what was computed: {0}")]
+    OtherSize(u64),
     #[error("the metadata cannot be read or written")]
     Database(#[from] rusqlite::Error),
     #[error("a file cannot be read or written")]

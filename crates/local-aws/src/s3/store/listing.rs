@@ -31,13 +31,18 @@ pub(crate) enum Position {
 impl Position {
     /// Behind everything that begins with a prefix.
     pub(crate) fn behind(prefix: &[u8]) -> Self {
-        let mut end = prefix.to_vec();
-        // Keys are UTF-8, which has no byte 0xFF: there is always a next one.
-        if let Some(last) = end.last_mut() {
-            *last = last.saturating_add(1);
-        }
-        Self::At(end)
+        Self::At(end_of(prefix))
     }
+}
+
+/// What comes next behind everything that begins with a prefix. Nothing does behind an empty one.
+pub(super) fn end_of(prefix: &[u8]) -> Vec<u8> {
+    let mut end = prefix.to_vec();
+    // Keys are UTF-8, which has no byte 0xFF: there is always a next one.
+    if let Some(last) = end.last_mut() {
+        *last = last.saturating_add(1);
+    }
+    end
 }
 
 /// An object in a listing.
@@ -104,9 +109,7 @@ fn step(
         Some(Position::At(key)) if key.as_slice() > prefix => (">=", key),
         Some(_) | None => (">=", prefix.to_vec()),
     };
-    let end = match Position::behind(prefix) {
-        Position::At(end) | Position::After(end) => end,
-    };
+    let end = end_of(prefix);
     let mut statement = db.prepare_cached(&format!(
         "SELECT key, size, etag, modified, attributes FROM objects
          WHERE bucket = ?1 AND key {comparison} ?2 AND (?3 = x'' OR key < ?3) ORDER BY key",

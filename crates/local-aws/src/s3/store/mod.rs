@@ -120,20 +120,25 @@ impl Store {
     ) -> Result<T, StoreError> {
         let mut inner = self.lock();
         let Inner { db, pins } = &mut *inner;
-        let (done, released) = {
+        let (done, touched) = {
             let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            let mut change = Change { tx, blobs: &self.blobs, released: Vec::new() };
-            let done = work(&mut change)?;
-            let Change { tx, released, .. } = change;
-            tx.commit()?;
-            (done, released)
+            let mut change = Change { tx, blobs: &self.blobs, touched: Vec::new() };
+            let done = work(&mut change);
+            let Change { tx, touched, .. } = change;
+            let done = done.and_then(|done| {
+                tx.commit()?;
+                Ok(done)
+            });
+            (done, touched)
         };
-        for id in released {
-            if !pins.contains_key(&id) && !is_referred_to(db, id)? {
-                self.blobs.remove(id)?;
+        // Of a change that was not made, what it had placed; else what has lost its last reference. A file that
+        // cannot be removed is left to the next sweep.
+        for id in touched {
+            if !pins.contains_key(&id) && matches!(is_referred_to(db, id), Ok(false)) {
+                let _ = self.blobs.remove(id);
             }
         }
-        Ok(done)
+        done
     }
 }
 
@@ -141,12 +146,14 @@ impl Store {
 struct Change<'a> {
     tx: Transaction<'a>,
     blobs: &'a Blobs,
-    released: Vec<BlobId>,
+    /// Blobs that were placed or have lost a last reference.
+    touched: Vec<BlobId>,
 }
 
 impl Change<'_> {
     /// Gives a staged file its name, and takes a reference to it.
-    fn take(&self, staged: &Staged) -> Result<Segment, StoreError> {
+    fn take(&mut self, staged: &Staged) -> Result<Segment, StoreError> {
+        self.touched.push(staged.id);
         self.blobs.place(staged)?;
         self.refer(staged.id)?;
         Ok(Segment { blob: staged.id, size: staged.size })
@@ -172,7 +179,7 @@ impl Change<'_> {
             .prepare_cached("DELETE FROM blobs WHERE id = ?1 AND refs <= 0")?
             .execute(params![id.as_bytes()])?;
         if gone > 0 {
-            self.released.push(id);
+            self.touched.push(id);
         }
         Ok(())
     }

@@ -151,7 +151,8 @@ impl Store {
     ) -> Result<Object, StoreError> {
         self.change(|change| {
             change.check(new.bucket, new.key, condition)?;
-            change.replace(new, vec![change.take(staged)?])
+            let segment = change.take(staged)?;
+            change.replace(new, vec![segment])
         })
     }
 

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use rusqlite::{Connection, MAIN_DB};
+use rusqlite::MAIN_DB;
 
 use super::blobs::{make_folder, path_in};
 use super::{Store, StoreError};
@@ -38,8 +38,6 @@ impl Store {
             }
             inner.db.restore(MAIN_DB, folder.join(METADATA), None::<fn(_)>)?;
         } else {
-            let empty = Connection::open_in_memory()?;
-            empty.execute_batch(super::SCHEMA)?;
             let tables = ["buckets", "objects", "uploads", "parts", "blobs"];
             let tx = inner.db.transaction()?;
             for table in tables {

@@ -7,7 +7,7 @@ use rusqlite::{OptionalExtension as _, params};
 use s3s::crypto::{Checksum as _, Md5};
 
 use super::blobs::{BlobId, Staged};
-use super::listing::{Position, rolled_up};
+use super::listing::{end_of, rolled_up};
 use super::objects::{Attributes, NewObject, Object, Segment, WriteCondition};
 use super::{Change, Store, StoreError, millis, require_bucket};
 use crate::s3::hex;
@@ -197,9 +197,7 @@ impl Store {
     ) -> Result<ListedUploads, StoreError> {
         self.read(|db| {
             require_bucket(db, bucket)?;
-            let end = match Position::behind(prefix.as_bytes()) {
-                Position::At(end) | Position::After(end) => end,
-            };
+            let end = end_of(prefix.as_bytes());
             let mut statement = db.prepare_cached(
                 "SELECT key, id, initiated, attributes FROM uploads
                  WHERE bucket = ?1 AND key >= ?2 AND (?3 = x'' OR key < ?3)

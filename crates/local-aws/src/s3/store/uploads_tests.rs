@@ -137,8 +137,8 @@ fn what_must_hold_of_the_object_is_held_against_it_before_an_upload_ends() {
         bench.store.complete((BUCKET, KEY, ID), &[part], condition, now(), seal).map(drop)
     };
     assert!(matches!(complete(&new, Ok(())), Err(StoreError::PreconditionFailed("If-None-Match"))));
-    let unsealed = Err(StoreError::BadDigest("checksum"));
-    assert!(matches!(complete(&WriteCondition::default(), unsealed), Err(StoreError::BadDigest(_))));
+    let unsealed = Err(StoreError::BadDigest);
+    assert!(matches!(complete(&WriteCondition::default(), unsealed), Err(StoreError::BadDigest)));
     assert!(exists(&bench));
     assert_eq!((bench.read(KEY), bench.files()), (b"old".to_vec(), 2));
     complete(&WriteCondition::default(), Ok(())).expect("an upload");
