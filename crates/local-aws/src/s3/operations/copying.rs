@@ -44,18 +44,7 @@ impl Operations {
                  attributes."
             ));
         }
-        let given = Attributes {
-            content_type: input.content_type,
-            cache_control: input.cache_control,
-            content_disposition: input.content_disposition,
-            content_encoding: encoding(input.content_encoding),
-            content_language: input.content_language,
-            expires: input.expires.map(|at| http_date(time::OffsetDateTime::from(at).into())),
-            storage_class: storage_class(input.storage_class.as_ref())?,
-            metadata: user_metadata(input.metadata)?,
-            tags: parse_tags(input.tagging.as_deref())?,
-            ..Attributes::default()
-        };
+        let given = given_attributes!(input);
         // s3s leaves these two out of what it reads.
         let if_match = self.condition(&header::IF_MATCH)?;
         let condition = write_condition(if_match, self.condition(&header::IF_NONE_MATCH)?.as_ref())?;
@@ -104,16 +93,11 @@ impl Operations {
             sum.algorithm.set(&mut sums, sum.value.clone());
             sums.checksum_type = Some(kind(sum.composite));
         }
-        let copy_object_result = Some(CopyObjectResult {
-            checksum_crc32: sums.checksum_crc32,
-            checksum_crc32c: sums.checksum_crc32c,
-            checksum_crc64nvme: sums.checksum_crc64nvme,
-            checksum_sha1: sums.checksum_sha1,
-            checksum_sha256: sums.checksum_sha256,
+        let copy_object_result = Some(with_sums!(sums => CopyObjectResult {
             checksum_type: sums.checksum_type,
             e_tag: Some(tag(&object.etag)),
             last_modified: Some(object.modified.into()),
-        });
+        }));
         Ok(S3Response::new(CopyObjectOutput { copy_object_result, ..Default::default() }))
     }
 

@@ -1,5 +1,51 @@
 //! The operations that are served. All others are S3's `NotImplemented`.
 
+/// The checksums that a request tells in its headers.
+macro_rules! told_sums {
+    ($input:ident) => {
+        s3s::dto::Checksum {
+            checksum_crc32: $input.checksum_crc32,
+            checksum_crc32c: $input.checksum_crc32c,
+            checksum_crc64nvme: $input.checksum_crc64nvme,
+            checksum_sha1: $input.checksum_sha1,
+            checksum_sha256: $input.checksum_sha256,
+            checksum_type: None,
+        }
+    };
+}
+
+/// An answer with the checksums among its members.
+macro_rules! with_sums {
+    ($sums:ident => $output:ident { $($rest:tt)* }) => {
+        $output {
+            checksum_crc32: $sums.checksum_crc32,
+            checksum_crc32c: $sums.checksum_crc32c,
+            checksum_crc64nvme: $sums.checksum_crc64nvme,
+            checksum_sha1: $sums.checksum_sha1,
+            checksum_sha256: $sums.checksum_sha256,
+            $($rest)*
+        }
+    };
+}
+
+/// What a request says is to be kept with its object.
+macro_rules! given_attributes {
+    ($input:ident) => {
+        Attributes {
+            content_type: $input.content_type,
+            cache_control: $input.cache_control,
+            content_disposition: $input.content_disposition,
+            content_encoding: encoding($input.content_encoding),
+            content_language: $input.content_language,
+            expires: $input.expires.map(|at| http_date(time::OffsetDateTime::from(at).into())),
+            storage_class: storage_class($input.storage_class.as_ref())?,
+            metadata: user_metadata($input.metadata)?,
+            tags: parse_tags($input.tagging.as_deref())?,
+            ..Attributes::default()
+        }
+    };
+}
+
 mod buckets;
 mod copying;
 mod listings;

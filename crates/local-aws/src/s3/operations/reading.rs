@@ -59,15 +59,10 @@ impl Operations {
             StreamingBlob::new(Sized { stream: Box::pin(chunks(reader)), left: bytes })
         };
         let head = described(&object, &asked, input.checksum_mode.as_ref());
-        Ok(S3Response::new(GetObjectOutput {
+        Ok(S3Response::new(with_sums!(head => GetObjectOutput {
             accept_ranges: head.accept_ranges,
             body: Some(body),
             cache_control: head.cache_control,
-            checksum_crc32: head.checksum_crc32,
-            checksum_crc32c: head.checksum_crc32c,
-            checksum_crc64nvme: head.checksum_crc64nvme,
-            checksum_sha1: head.checksum_sha1,
-            checksum_sha256: head.checksum_sha256,
             checksum_type: head.checksum_type,
             content_disposition: head.content_disposition,
             content_encoding: head.content_encoding,
@@ -84,7 +79,7 @@ impl Operations {
             storage_class: head.storage_class,
             tag_count: i32::try_from(object.attributes.tags.len()).ok().filter(|count| *count > 0),
             ..Default::default()
-        }))
+        })))
     }
 
     pub(super) async fn head(&self, input: HeadObjectInput) -> Answer<HeadObjectOutput> {
@@ -238,14 +233,9 @@ fn described(object: &Object, asked: &Asked, checksum_mode: Option<&ChecksumMode
         sums.checksum_type = Some(kind(sum.composite));
     }
     let expires = attributes.expires.as_deref();
-    HeadObjectOutput {
+    with_sums!(sums => HeadObjectOutput {
         accept_ranges: Some("bytes".to_owned()),
         cache_control: attributes.cache_control.clone(),
-        checksum_crc32: sums.checksum_crc32,
-        checksum_crc32c: sums.checksum_crc32c,
-        checksum_crc64nvme: sums.checksum_crc64nvme,
-        checksum_sha1: sums.checksum_sha1,
-        checksum_sha256: sums.checksum_sha256,
         checksum_type: sums.checksum_type,
         content_disposition: attributes.content_disposition.clone(),
         content_encoding: attributes.content_encoding.clone(),
@@ -263,7 +253,7 @@ fn described(object: &Object, asked: &Asked, checksum_mode: Option<&ChecksumMode
         server_side_encryption: Some(ServerSideEncryption::from_static(ServerSideEncryption::AES256)),
         storage_class: attributes.storage_class.clone().map(StorageClass::from),
         ..Default::default()
-    }
+    })
 }
 
 fn object_parts(
@@ -288,15 +278,10 @@ fn object_parts(
             if let Some(sum) = sums.get(at) {
                 algorithm.set(&mut checksum, sum.clone());
             }
-            ObjectPart {
-                checksum_crc32: checksum.checksum_crc32,
-                checksum_crc32c: checksum.checksum_crc32c,
-                checksum_crc64nvme: checksum.checksum_crc64nvme,
-                checksum_sha1: checksum.checksum_sha1,
-                checksum_sha256: checksum.checksum_sha256,
+            with_sums!(checksum => ObjectPart {
                 part_number: i32::try_from(at + 1).ok(),
                 size: Some(signed(segment.size)),
-            }
+            })
         })
         .collect();
     let last = after + parts.len();

@@ -59,17 +59,8 @@ impl Operations {
             }
         };
         let attributes = Attributes {
-            content_type: input.content_type,
-            cache_control: input.cache_control,
-            content_disposition: input.content_disposition,
-            content_encoding: encoding(input.content_encoding),
-            content_language: input.content_language,
-            expires: input.expires.map(|at| http_date(time::OffsetDateTime::from(at).into())),
-            storage_class: storage_class(input.storage_class.as_ref())?,
-            metadata: user_metadata(input.metadata)?,
-            tags: parse_tags(input.tagging.as_deref())?,
             sum: Some(StoredSum { algorithm, value: String::new(), composite, chosen: chosen.is_some() }),
-            ..Attributes::default()
+            ..given_attributes!(input)
         };
         let id = random::text::<64, 32>(BASE_32).map_err(|error| internal(&error))?;
         let (bucket, key, at) = (input.bucket.clone(), input.key.clone(), self.shared.now());
@@ -94,14 +85,7 @@ impl Operations {
         let S3Request { input, trailing_headers, .. } = req;
         let number = part_number(input.part_number)?;
         let (algorithm, is_chosen) = self.algorithm(&input.bucket, &input.key, &input.upload_id).await?;
-        let sums = Checksum {
-            checksum_crc32: input.checksum_crc32,
-            checksum_crc32c: input.checksum_crc32c,
-            checksum_crc64nvme: input.checksum_crc64nvme,
-            checksum_sha1: input.checksum_sha1,
-            checksum_sha256: input.checksum_sha256,
-            checksum_type: None,
-        };
+        let sums = told_sums!(input);
         let claims = Claims::of(
             &self.caller.head.headers,
             &sums,
@@ -131,16 +115,11 @@ impl Operations {
             Some((named, value)) => named.set(&mut sums, value),
             None => algorithm.set(&mut sums, sum),
         }
-        Ok(S3Response::new(UploadPartOutput {
-            checksum_crc32: sums.checksum_crc32,
-            checksum_crc32c: sums.checksum_crc32c,
-            checksum_crc64nvme: sums.checksum_crc64nvme,
-            checksum_sha1: sums.checksum_sha1,
-            checksum_sha256: sums.checksum_sha256,
+        Ok(S3Response::new(with_sums!(sums => UploadPartOutput {
             e_tag: Some(tag(&part.etag)),
             server_side_encryption: Some(ServerSideEncryption::from_static(ServerSideEncryption::AES256)),
             ..Default::default()
-        }))
+        })))
     }
 
     pub(super) async fn copy_part(&self, input: UploadPartCopyInput) -> Answer<UploadPartCopyOutput> {
@@ -174,15 +153,10 @@ impl Operations {
             .await?;
         let mut sums = Checksum::default();
         algorithm.set(&mut sums, part.sum.unwrap_or_default());
-        let copy_part_result = Some(CopyPartResult {
-            checksum_crc32: sums.checksum_crc32,
-            checksum_crc32c: sums.checksum_crc32c,
-            checksum_crc64nvme: sums.checksum_crc64nvme,
-            checksum_sha1: sums.checksum_sha1,
-            checksum_sha256: sums.checksum_sha256,
+        let copy_part_result = Some(with_sums!(sums => CopyPartResult {
             e_tag: Some(tag(&part.etag)),
             last_modified: Some(part.modified.into()),
-        });
+        }));
         Ok(S3Response::new(UploadPartCopyOutput { copy_part_result, ..Default::default() }))
     }
 
@@ -194,14 +168,7 @@ impl Operations {
         let (algorithm, _) = self.algorithm(&input.bucket, &input.key, &input.upload_id).await?;
         let named = input.multipart_upload.and_then(|upload| upload.parts).unwrap_or_default();
         let claimed = claimed(named, algorithm)?;
-        let whole = Checksum {
-            checksum_crc32: input.checksum_crc32,
-            checksum_crc32c: input.checksum_crc32c,
-            checksum_crc64nvme: input.checksum_crc64nvme,
-            checksum_sha1: input.checksum_sha1,
-            checksum_sha256: input.checksum_sha256,
-            checksum_type: None,
-        };
+        let whole = told_sums!(input);
         let told = algorithm.of(&whole).map(str::to_owned);
         let size = input.mpu_object_size.and_then(|size| u64::try_from(size).ok());
         let (bucket, key, id, at) =
@@ -223,20 +190,15 @@ impl Operations {
         }
         let host = self.caller.head.headers.get(http::header::HOST).and_then(|host| host.to_str().ok());
         let location = format!("http://{}/{}/{}", host.unwrap_or_default(), input.bucket, input.key);
-        Ok(S3Response::new(CompleteMultipartUploadOutput {
+        Ok(S3Response::new(with_sums!(sums => CompleteMultipartUploadOutput {
             bucket: Some(input.bucket),
-            checksum_crc32: sums.checksum_crc32,
-            checksum_crc32c: sums.checksum_crc32c,
-            checksum_crc64nvme: sums.checksum_crc64nvme,
-            checksum_sha1: sums.checksum_sha1,
-            checksum_sha256: sums.checksum_sha256,
             checksum_type: sums.checksum_type,
             e_tag: Some(tag(&object.etag)),
             key: Some(input.key),
             location: Some(location),
             server_side_encryption: Some(ServerSideEncryption::from_static(ServerSideEncryption::AES256)),
             ..Default::default()
-        }))
+        })))
     }
 
     pub(super) async fn abort_upload(
@@ -268,17 +230,12 @@ impl Operations {
             if let (Some(sum), Some(value)) = (sum, part.sum) {
                 sum.algorithm.set(&mut sums, value);
             }
-            Part {
-                checksum_crc32: sums.checksum_crc32,
-                checksum_crc32c: sums.checksum_crc32c,
-                checksum_crc64nvme: sums.checksum_crc64nvme,
-                checksum_sha1: sums.checksum_sha1,
-                checksum_sha256: sums.checksum_sha256,
+            with_sums!(sums => Part {
                 e_tag: Some(tag(&part.etag)),
                 last_modified: Some(part.modified.into()),
                 part_number: Some(i32::from(part.number)),
                 size: Some(signed(part.size)),
-            }
+            })
         });
         let owner = self.owner();
         Ok(S3Response::new(ListPartsOutput {
@@ -391,14 +348,7 @@ fn claimed(named: Vec<CompletedPart>, algorithm: Algorithm) -> S3Result<Vec<Clai
                  part number."
             ));
         }
-        let sums = Checksum {
-            checksum_crc32: part.checksum_crc32,
-            checksum_crc32c: part.checksum_crc32c,
-            checksum_crc64nvme: part.checksum_crc64nvme,
-            checksum_sha1: part.checksum_sha1,
-            checksum_sha256: part.checksum_sha256,
-            checksum_type: None,
-        };
+        let sums = told_sums!(part);
         let etag = part.e_tag.map(ETag::into_value).unwrap_or_default();
         claimed.push(ClaimedPart { number, etag, sum: algorithm.of(&sums).map(str::to_owned) });
     }

@@ -204,14 +204,7 @@ impl Operations {
             return Err(s3s::s3_error!(NotImplemented, "The local S3 does not append to objects."));
         }
         let condition = write_condition(input.if_match, input.if_none_match.as_ref())?;
-        let sums = Checksum {
-            checksum_crc32: input.checksum_crc32,
-            checksum_crc32c: input.checksum_crc32c,
-            checksum_crc64nvme: input.checksum_crc64nvme,
-            checksum_sha1: input.checksum_sha1,
-            checksum_sha256: input.checksum_sha256,
-            checksum_type: None,
-        };
+        let sums = told_sums!(input);
         let claims = Claims::of(
             &self.caller.head.headers,
             &sums,
@@ -220,18 +213,7 @@ impl Operations {
             input.content_length,
             None,
         )?;
-        let mut attributes = Attributes {
-            content_type: input.content_type,
-            cache_control: input.cache_control,
-            content_disposition: input.content_disposition,
-            content_encoding: encoding(input.content_encoding),
-            content_language: input.content_language,
-            expires: input.expires.map(|at| http_date(time::OffsetDateTime::from(at).into())),
-            storage_class: storage_class(input.storage_class.as_ref())?,
-            metadata: user_metadata(input.metadata)?,
-            tags: parse_tags(input.tagging.as_deref())?,
-            ..Attributes::default()
-        };
+        let mut attributes = given_attributes!(input);
         self.require_bucket(input.bucket.clone()).await?;
         let (staged, sum) = self.receive(input.body, &claims).await?;
         let algorithm = claims.kept;
@@ -246,17 +228,12 @@ impl Operations {
             .await?;
         let mut sums = Checksum::default();
         algorithm.set(&mut sums, sum);
-        Ok(S3Response::new(PutObjectOutput {
-            checksum_crc32: sums.checksum_crc32,
-            checksum_crc32c: sums.checksum_crc32c,
-            checksum_crc64nvme: sums.checksum_crc64nvme,
-            checksum_sha1: sums.checksum_sha1,
-            checksum_sha256: sums.checksum_sha256,
+        Ok(S3Response::new(with_sums!(sums => PutObjectOutput {
             checksum_type: Some(kind(false)),
             e_tag: Some(tag(&object.etag)),
             server_side_encryption: Some(ServerSideEncryption::from_static(ServerSideEncryption::AES256)),
             ..Default::default()
-        }))
+        })))
     }
 
     pub(super) async fn delete(&self, input: DeleteObjectInput) -> Answer<DeleteObjectOutput> {
