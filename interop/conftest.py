@@ -22,6 +22,7 @@ from botocore.config import Config
 from botocore.credentials import Credentials
 
 ROOT = Path(__file__).resolve().parent.parent
+TARGET = Path(os.environ.get("CARGO_TARGET_DIR") or ROOT / "target")
 
 # What may differ between two answers that must not be told apart: ids of the request, and its time.
 OF_THE_REQUEST = {"x-amzn-requestid", "x-amz-apigw-id", "x-amzn-trace-id", "date"}
@@ -151,8 +152,7 @@ class Stack:
 def started(folder, *flags):
     """A stack of the tests' own, in memory and on free ports."""
     state, log = folder / "stack.json", folder / "stack.log"
-    binary = Path(os.environ.get("CARGO_TARGET_DIR") or ROOT / "target") / "debug" / "local-stack"
-    command = [binary, "--ephemeral", "--state-file", state, "--log", "json", *flags]
+    command = [TARGET / "debug" / "local-stack", "--ephemeral", "--state-file", state, "--log", "json", *flags]
     for port in ["--api-port", "--admin-port", "--aws-port"]:
         command += [port, "0"]
     with log.open("w") as output:

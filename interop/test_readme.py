@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from conftest import ROOT, started
+from conftest import ROOT, TARGET, started
 
 # What curl is answered is written to standard error, beside whatever the README does with its output.
 RECORDING = """
@@ -30,7 +30,8 @@ def checkout(stack, folder):
     """A folder in which the state file and the events lie where README.md finds them."""
     (folder / ".local").mkdir()
     shutil.copy(stack.path, folder / ".local" / "stack.json")
-    (folder / "events").symlink_to(ROOT / "events")
+    for name, there in [("events", ROOT / "events"), ("infra", ROOT / "infra"), ("target", TARGET)]:
+        (folder / name).symlink_to(there)
     return folder
 
 

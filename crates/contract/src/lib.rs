@@ -7,6 +7,7 @@ mod credentials;
 mod files;
 mod grammar;
 mod json;
+mod lifecycle;
 mod members;
 mod problem;
 mod record;
@@ -26,6 +27,10 @@ pub use grammar::{
     RecordId, UploadId,
 };
 pub use json::{Json, JsonError, Number};
+pub use lifecycle::{
+    AuditEntry, KeyPage, KeyRequest, NewKey, TenantChange, TenantPage, TenantSnapshot, is_contact,
+    is_email_address, is_tenant_name, is_tier_name,
+};
 pub use problem::{CATALOGUE, FieldError, Kind, MEDIA_TYPE, Problem, ProblemDocument};
 pub use record::{Page, Record};
 pub use tenant::{

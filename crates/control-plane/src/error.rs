@@ -1,7 +1,7 @@
 //! What can go wrong in a tenant's life.
 
-use contract::{FieldError, Kind, Problem};
-use tenant_context::{AwsFailure, TenantId};
+use contract::{FieldError, Kind, Problem, TransitionError};
+use tenant_context::{ApiKeyId, AwsFailure, TenantId};
 
 /// An operation of the control plane that was refused or failed.
 #[derive(Debug, thiserror::Error)]
@@ -18,6 +18,30 @@ pub enum ControlError {
     /// Another attempt is at work.
     #[error("the tenant {0} is being worked on")]
     Busy(TenantId),
+    /// Another change was made between reading and writing.
+    #[error("the tenant {0} has been changed meanwhile")]
+    Stale(TenantId),
+    /// The tenant is not in the version that the request requires.
+    #[error("the tenant {0} is in another version")]
+    Version(TenantId),
+    /// A tenant's life has no such step.
+    #[error(transparent)]
+    Transition(#[from] TransitionError),
+    /// The tenant is not active, which the request needs.
+    #[error("the tenant {0} is not active")]
+    Inactive(TenantId),
+    /// The tenant has no such key.
+    #[error("there is no key {0} of the tenant")]
+    NoSuchKey(ApiKeyId),
+    /// The key has an end already, or is past it.
+    #[error("the key {0} has an end already")]
+    Ending(ApiKeyId),
+    /// The tenant has as many keys as it may.
+    #[error("a tenant has at most {0} keys")]
+    TooManyKeys(usize),
+    /// It is the tenant's last active key.
+    #[error("{0} is the last active key")]
+    LastKey(ApiKeyId),
     /// What was read is not of the form that is written here.
     #[error("{0} cannot be read")]
     Unreadable(&'static str, #[source] Box<dyn std::error::Error + Send + Sync>),
@@ -39,7 +63,7 @@ impl From<ControlError> for Problem {
                 Problem::new(Kind::InvalidBody, "The body is not of the form that is due."),
                 |problem, error| problem.with_error(error.pointer, error.detail),
             ),
-            ControlError::NotFound(_) => Problem::not_found(),
+            ControlError::NotFound(_) | ControlError::NoSuchKey(_) => Problem::not_found(),
             ControlError::Exists(id) => {
                 Problem::new(Kind::Conflict, format!("The tenant {id} exists already."))
             }
@@ -47,6 +71,30 @@ impl From<ControlError> for Problem {
                 Problem::new(Kind::Conflict, format!("Another request is at work on the tenant {id}."))
                     .with_retry_after(u32::try_from(crate::onboarding::LEASE.whole_seconds()).unwrap_or(60))
             }
+            ControlError::Stale(id) => Problem::new(
+                Kind::Conflict,
+                format!("The tenant {id} was changed by another request meanwhile; read it again."),
+            ),
+            ControlError::Version(_) => Problem::precondition_failed(),
+            ControlError::Transition(error) => {
+                Problem::new(Kind::Conflict, format!("There is no such step: {error}."))
+            }
+            ControlError::Inactive(id) => {
+                Problem::new(Kind::Conflict, format!("The tenant {id} is not active, which this needs."))
+            }
+            ControlError::Ending(id) => {
+                Problem::new(Kind::Conflict, format!("The key {id} has an end already."))
+            }
+            ControlError::TooManyKeys(most) => Problem::new(
+                Kind::Conflict,
+                format!(
+                    "A tenant has at most {most} keys at once; revoke one, or rotate without an overlap."
+                ),
+            ),
+            ControlError::LastKey(id) => Problem::new(
+                Kind::Conflict,
+                format!("The key {id} is the tenant's last active one; say force=true to revoke it."),
+            ),
             ControlError::Unreadable(..) | ControlError::Incomplete(_) | ControlError::Random(_) => {
                 Problem::internal(error)
             }

@@ -3,12 +3,14 @@
 use std::collections::{BTreeMap, HashMap};
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use contract::{Isolation, OnboardRequest, TenantDetails, TenantStatus};
+use contract::{Isolation, OnboardRequest, TenantDetails, TenantSnapshot, TenantStatus};
 use serde::{Deserialize, Serialize};
 use tenant_context::{ApiKeyId, KeyItem, TenantId};
 use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 use crate::ControlError;
+use crate::pending::Pending;
 
 /// A tenant as the control plane keeps it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,6 +40,12 @@ pub(crate) struct TenantItem {
     /// Until when the attempt at work has the tenant to itself.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "time::serde::rfc3339::option")]
     pub(crate) lease_until: Option<OffsetDateTime>,
+    /// What API Gateway still owes to the last change, in the order in which it is to be done.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) pending: Vec<Pending>,
+    /// When the first of its keys ends that has an end.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "time::serde::rfc3339::option")]
+    pub(crate) next_expiry: Option<OffsetDateTime>,
 }
 
 impl TenantItem {
@@ -63,6 +71,8 @@ impl TenantItem {
             updated_at: now,
             keys: Vec::new(),
             lease_until: Some(lease_until),
+            pending: Vec::new(),
+            next_expiry: None,
         }
     }
 
@@ -89,6 +99,26 @@ impl TenantItem {
         }
     }
 
+    /// The context of a key that is there already, with what the tenant is now.
+    pub(crate) fn refreshed(&self, key: &KeyItem) -> KeyItem {
+        KeyItem { expires_at: key.expires_at, ..self.context(key.api_key_id.clone(), key.key_created_at) }
+    }
+
+    /// What the audit keeps of it.
+    pub(crate) fn snapshot(&self) -> TenantSnapshot {
+        TenantSnapshot {
+            version: self.version,
+            name: self.name.clone(),
+            email: self.email.clone(),
+            contact: self.contact.clone(),
+            tier: self.tier.clone(),
+            isolation: self.isolation,
+            status: self.status,
+            status_reason: self.status_reason.clone(),
+            keys: self.keys.iter().map(ToString::to_string).collect(),
+        }
+    }
+
     pub(crate) fn details(&self) -> TenantDetails {
         TenantDetails {
             tenant_id: self.tenant_id.to_string(),
@@ -104,6 +134,11 @@ impl TenantItem {
             updated_at: self.updated_at,
         }
     }
+}
+
+/// A time as items hold it.
+pub(crate) fn timestamp(time: OffsetDateTime) -> AttributeValue {
+    AttributeValue::S(time.format(&Rfc3339).unwrap_or_default())
 }
 
 /// Reads an item of a table.

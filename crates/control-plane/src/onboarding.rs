@@ -8,23 +8,24 @@ use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{
     AttributeValue, Put, ReturnConsumedCapacity, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
 };
-use contract::{FieldError, Isolation, IssuedKey, OnboardRequest, Onboarded, TenantStatus};
+use contract::{
+    FieldError, Isolation, IssuedKey, OnboardRequest, Onboarded, TenantStatus, is_contact, is_email_address,
+    is_tenant_name, is_tier_name,
+};
 use tenant_context::{Aws, AwsFailure, Bound, Meter, OpenError, Operator, Table, TenantId};
-use time::format_description::well_known::Rfc3339;
 use time::{Duration, OffsetDateTime};
 
+use crate::audit::{AuditItem, Stage};
 use crate::gateway::{Gateway, GatewayKey};
-use crate::item::{TenantItem, read, write};
+use crate::item::{TenantItem, read, timestamp, write};
 use crate::{ApiKeyValue, ControlError};
 
 /// How long an attempt has a tenant to itself: longer than a function may run.
 pub(crate) const LEASE: Duration = Duration::seconds(60);
-/// Most bytes of contact details, names and values together.
-const MAX_CONTACT: usize = 4_096;
 
 /// Onboarding, on behalf of an operator.
 #[derive(Debug, Clone)]
-pub struct Onboarding(Arc<Opened>);
+pub struct Onboarding(Arc<Opened>, Arc<Operator>);
 
 /// What all requests share.
 #[derive(Debug)]
@@ -33,6 +34,7 @@ pub struct Opened {
     gateway: Gateway,
     tenants: String,
     api_keys: String,
+    audit: String,
     meter: Meter,
 }
 
@@ -45,12 +47,13 @@ impl Bound<Operator> for Onboarding {
             gateway: Gateway::new(aws),
             tenants: aws.table(Table::Tenants)?.to_owned(),
             api_keys: aws.table(Table::ApiKeys)?.to_owned(),
+            audit: aws.table(Table::Audit)?.to_owned(),
             meter: aws.meter().clone(),
         }))
     }
 
-    fn bind(opened: &Arc<Opened>, _: &Arc<Operator>, _: OffsetDateTime) -> Self {
-        Self(Arc::clone(opened))
+    fn bind(opened: &Arc<Opened>, operator: &Arc<Operator>, _: OffsetDateTime) -> Self {
+        Self(Arc::clone(opened), Arc::clone(operator))
     }
 }
 
@@ -72,7 +75,7 @@ impl Onboarding {
         let plan = self
             .0
             .gateway
-            .plan(&format!("tenantry-{}", request.tier))
+            .plan(&request.tier)
             .await?
             .ok_or_else(|| invalid("/tier", "must be a tier that has a usage plan"))?;
         let tenant = self.0.intend(id, request, now).await?;
@@ -80,8 +83,8 @@ impl Onboarding {
             tenant.pending_key.clone().ok_or_else(|| ControlError::Exists(tenant.tenant_id.clone()))?;
         let description = format!("Tenantry: tenant {}", tenant.tenant_id);
         let key = self.0.gateway.ensure_key(&name, &description).await?;
-        self.0.gateway.ensure_in_plan(&plan, &key.id).await?;
-        let tenant = self.0.activate(tenant, &key, now).await?;
+        self.0.gateway.ensure_in_plan(&plan.id, &key.id).await?;
+        let tenant = self.0.activate(tenant, &key, self.1.arn(), now).await?;
         Ok(Onboarded {
             tenant: tenant.details(),
             api_key: IssuedKey { api_key_id: key.id.to_string(), value: key.value },
@@ -162,6 +165,7 @@ impl Opened {
         &self,
         tenant: TenantItem,
         key: &GatewayKey,
+        actor: &str,
         now: OffsetDateTime,
     ) -> Result<TenantItem, ControlError> {
         let lease = tenant.lease_until.unwrap_or(now);
@@ -192,11 +196,13 @@ impl Opened {
             .expression_attribute_values(":lease", timestamp(lease))
             .build()
             .map_err(|error| ControlError::Unreadable("a transaction", Box::new(error)))?;
+        let entry = AuditItem::new(None, &active, ("tenant.create", actor, Stage::Change), now);
         let written = self
             .dynamodb
             .transact_write_items()
             .transact_items(TransactWriteItem::builder().put(context).build())
             .transact_items(TransactWriteItem::builder().put(status).build())
+            .transact_items(entry.put(&self.audit)?)
             .return_consumed_capacity(ReturnConsumedCapacity::Total)
             .send()
             .await;
@@ -219,10 +225,6 @@ impl Opened {
     }
 }
 
-fn timestamp(time: OffsetDateTime) -> AttributeValue {
-    AttributeValue::S(time.format(&Rfc3339).unwrap_or_default())
-}
-
 /// Sixteen characters of base 32: 80 random bits.
 fn random_id() -> Result<TenantId, ControlError> {
     const ALPHABET: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
@@ -242,30 +244,20 @@ fn check(request: &OnboardRequest) -> Result<Option<TenantId>, ControlError> {
     let mut refuse = |pointer: &str, detail: &str| {
         errors.push(FieldError { pointer: pointer.to_owned(), detail: detail.to_owned() });
     };
-    let printable = |text: &str, most: usize| {
-        !text.trim().is_empty() && text.chars().count() <= most && !text.chars().any(char::is_control)
-    };
     let id = request.tenant_id.as_deref().map(str::parse::<TenantId>).transpose();
     if let Err(error) = &id {
         refuse("/tenant_id", &error.to_string());
     }
-    if !printable(&request.name, 200) {
+    if !is_tenant_name(&request.name) {
         refuse("/name", "must be 1 to 200 printable characters");
     }
-    let address = request.email.split_once('@');
-    let is_address = printable(&request.email, 254)
-        && !request.email.contains(char::is_whitespace)
-        && address
-            .is_some_and(|(local, domain)| !local.is_empty() && !domain.is_empty() && !domain.contains('@'));
-    if !is_address {
+    if !is_email_address(&request.email) {
         refuse("/email", "must be an e-mail address of at most 254 characters");
     }
-    let is_tier = (1..=32).contains(&request.tier.len())
-        && request.tier.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
-    if !is_tier {
+    if !is_tier_name(&request.tier) {
         refuse("/tier", "must be a tier that has a usage plan");
     }
-    if request.contact.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>() > MAX_CONTACT {
+    if !is_contact(&request.contact) {
         refuse("/contact", "must have at most 4096 bytes");
     }
     if request.isolation == Isolation::Siloed {

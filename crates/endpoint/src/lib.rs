@@ -12,9 +12,11 @@ mod reply;
 mod request;
 mod serve;
 mod settings;
+mod task;
 
 pub use conditions::{etag, if_none_match_holds, precondition};
 pub use reply::Reply;
 pub use request::{Limit, Request};
 pub use serve::{Handler, StartError, serve, serve_operator};
 pub use settings::{Settings, SettingsError};
+pub use task::{TaskEvent, serve_task};

@@ -89,6 +89,8 @@ tables! {
     Records = "RECORDS_TABLE",
     /// Keys' checkpoints.
     Checkpoints = "CHECKPOINTS_TABLE",
+    /// What was done to tenants.
+    Audit = "AUDIT_TABLE",
 }
 
 /// What a function's environment says about AWS.

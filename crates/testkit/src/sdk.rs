@@ -23,6 +23,8 @@ pub(crate) fn aws(state: &State, url: &str) -> Aws {
             (Table::Tenants, table("tenants")),
             (Table::Records, table("records")),
             (Table::Checkpoints, table("checkpoints")),
+            // Programs have no business with it, so the state does not name it.
+            (Table::Audit, "tenantry-audit".to_owned()),
         ],
         files_bucket: state.buckets.get("files").cloned(),
         file_size_limits: FileSizeLimits::default(),

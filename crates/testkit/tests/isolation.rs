@@ -282,6 +282,17 @@ async fn the_control_api_takes_no_tenants_key_no_function_and_no_stranger(mode: 
             testkit::signed(stack.state(), credentials, "POST", "/tenants", body).await.expect("an answer");
         assert_eq!(answer.status, 403, "{answer:?}");
     }
+    // Each route of the control API by itself takes no key and no unsigned request.
+    let template = stack.inner().stack();
+    for route in template.apis.iter().filter(|api| api.name.contains("control")).flat_map(|api| &api.routes) {
+        let path = route.path.replace("{tenant_id}", "globex");
+        let path = path.replace("{api_key_id}", &stack.tenant("globex").api_key_id);
+        let url = format!("{}{path}", stack.state().admin_url);
+        for headers in [&[][..], &[("x-api-key", key.as_str())]] {
+            let answer = testkit::request(&route.method, &url, headers, "{}").await.expect("an answer");
+            assert_eq!(answer.status, 403, "{} {path}: {answer:?}", route.method);
+        }
+    }
     assert_eq!(stack.contents().await, before);
 }
 

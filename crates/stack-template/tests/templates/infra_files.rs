@@ -60,6 +60,11 @@ fn the_routes_are_those_of_the_design() {
             ("DELETE", "/files/{name+}", "files-delete"),
             ("POST", "/tenants", "admin-tenants-create"),
             ("GET", "/tenants/{tenant_id}", "admin-tenants-get"),
+            ("GET", "/tenants", "admin-tenants-list"),
+            ("PATCH", "/tenants/{tenant_id}", "admin-tenants-update"),
+            ("GET", "/tenants/{tenant_id}/keys", "admin-keys-list"),
+            ("POST", "/tenants/{tenant_id}/keys", "admin-keys-create"),
+            ("DELETE", "/tenants/{tenant_id}/keys/{api_key_id}", "admin-keys-delete"),
         ]
     );
 }
@@ -217,7 +222,10 @@ fn in_session_mode_functions_hold_no_grant_on_tenants_data_but_may_assume_the_ro
     let trust = tenant.trust.to_json();
     let trusted = texts(&trust["Statement"][0]["Condition"]["ArnLike"]["aws:PrincipalArn"]);
     let mut assuming = BTreeSet::new();
-    for function in &stack.functions {
+    // The control plane's own functions act for no tenant.
+    let routes = stack.apis.iter().flat_map(|api| &api.routes).filter(|route| route.api_key_required);
+    let of_tenants: BTreeSet<_> = routes.map(|route| route.function.as_str()).collect();
+    for function in stack.functions.iter().filter(|function| of_tenants.contains(function.name.as_str())) {
         let role = stack.roles.iter().find(|role| role.name == function.role).expect("the function's role");
         for Named { policy, .. } in &role.policies {
             for statement in policy.statements() {

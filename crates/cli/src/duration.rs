@@ -1,0 +1,38 @@
+//! Durations on the command line.
+
+/// The longest overlap of a rotation: 30 days, in seconds.
+const MAX_OVERLAP: u32 = 2_592_000;
+
+/// Reads an overlap into seconds: a whole number with `s`, `m`, `h` or `d`, or without a unit for seconds.
+pub(crate) fn overlap(text: &str) -> Result<u32, String> {
+    let (digits, factor) = match text.char_indices().next_back() {
+        Some((end, 's')) => (&text[..end], 1),
+        Some((end, 'm')) => (&text[..end], 60),
+        Some((end, 'h')) => (&text[..end], 3_600),
+        Some((end, 'd')) => (&text[..end], 86_400),
+        _ => (text, 1),
+    };
+    let number = digits.bytes().all(|b| b.is_ascii_digit()).then(|| digits.parse::<u32>().ok()).flatten();
+    number
+        .and_then(|number| number.checked_mul(factor))
+        .filter(|seconds| *seconds <= MAX_OVERLAP)
+        .ok_or_else(|| "must be like 90s, 15m, 12h or 7d, and at most 30d".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_overlap_is_read_in_its_unit() {
+        let read = ["0", "90", "90s", "15m", "12h", "7d", "30d"].map(|text| overlap(text).unwrap());
+        assert_eq!(read, [0, 90, 90, 900, 43_200, 604_800, 2_592_000]);
+    }
+
+    #[test]
+    fn what_is_no_overlap_is_refused() {
+        for bad in ["", "d", "-1", "+1", "1.5h", "31d", "2592001", "1w", "7 d", "99999999999d", "1ä"] {
+            assert!(overlap(bad).is_err(), "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,236 @@
+//! Where calls go, and who makes them.
+
+use std::path::Path;
+
+use aws_credential_types::Credentials;
+use http::Uri;
+use serde::Deserialize;
+
+use crate::failure::Failure;
+use crate::flags::PlaceFlags;
+
+/// Addresses and credentials.
+pub(crate) struct Place {
+    /// The control API with its stage and no slash at its end; nothing where it was not given.
+    control_url: Option<String>,
+    /// API Gateway's management calls, without a slash at the end.
+    pub(crate) management_url: String,
+    /// The region that requests are signed for.
+    pub(crate) region: String,
+    /// Who asks.
+    pub(crate) credentials: Credentials,
+    /// Whether this is the local stack, whose ids follow from the template.
+    pub(crate) local: bool,
+}
+
+/// The members of the state file that are needed here.
+#[derive(Deserialize)]
+struct State {
+    admin_url: String,
+    aws_endpoint_url: String,
+    region: String,
+    admin: Admin,
+}
+
+#[derive(Deserialize)]
+struct Admin {
+    access_key_id: String,
+    secret_access_key: String,
+}
+
+impl Place {
+    /// Finds out where the calls go.
+    ///
+    /// # Errors
+    /// [`Failure::Unreachable`] where no local stack runs, [`Failure::Usage`] where AWS is meant and something is
+    /// missing.
+    pub(crate) fn open(flags: &PlaceFlags) -> Result<Self, Failure> {
+        if flags.api_url.is_some() || flags.region.is_some() {
+            Self::on_aws(flags.api_url.as_deref(), flags.region.as_deref(), from_environment()?)
+        } else {
+            Self::local(&flags.state_file)
+        }
+    }
+
+    fn local(path: &Path) -> Result<Self, Failure> {
+        let text = std::fs::read(path).map_err(|error| {
+            Failure::Unreachable(format!(
+                "no local stack: {}: {error}.\n  `make run` starts one; --api-url and --region reach AWS.",
+                path.display()
+            ))
+        })?;
+        let state: State = serde_json::from_slice(&text).map_err(|error| {
+            Failure::Unreachable(format!("{} is no state file of a local stack: {error}", path.display()))
+        })?;
+        let Admin { access_key_id, secret_access_key } = state.admin;
+        let credentials = Credentials::new(access_key_id, secret_access_key, None, None, "state file");
+        Ok(Self {
+            control_url: Some(without_slash(&state.admin_url)).filter(|url| !url.is_empty()),
+            management_url: without_slash(&state.aws_endpoint_url),
+            region: state.region,
+            credentials,
+            local: true,
+        })
+    }
+
+    fn on_aws(
+        api_url: Option<&str>,
+        region: Option<&str>,
+        credentials: Credentials,
+    ) -> Result<Self, Failure> {
+        let control_url = api_url.map(control_url).transpose()?;
+        let region = region.map(str::to_owned).or_else(|| control_url.as_deref().and_then(region_of));
+        let Some(region) = region else {
+            return Err(Failure::Usage("the address names no region: --region is needed".to_owned()));
+        };
+        if !is_region(&region) {
+            return Err(Failure::Usage(format!("{region} is no region")));
+        }
+        let domain = if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
+        let management_url = format!("https://apigateway.{region}.{domain}");
+        Ok(Self { control_url, management_url, region, credentials, local: false })
+    }
+
+    /// The control API with its stage.
+    ///
+    /// # Errors
+    /// [`Failure::Usage`] where it was not given.
+    pub(crate) fn control_url(&self) -> Result<&str, Failure> {
+        self.control_url.as_deref().ok_or_else(|| {
+            let message = if self.local {
+                "this local stack has no control API"
+            } else {
+                "--api-url is needed: the control API's address"
+            };
+            Failure::Usage(message.to_owned())
+        })
+    }
+}
+
+/// The credentials of the environment, where every tool of AWS has them. They are no flags: a command line can be
+/// seen by every user of the machine.
+fn from_environment() -> Result<Credentials, Failure> {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place that reads credentials from the environment"
+    )]
+    let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let needed = |name: &str| {
+        variable(name).ok_or_else(|| Failure::Usage(format!("{name} is not set: AWS needs credentials")))
+    };
+    Ok(Credentials::new(
+        needed("AWS_ACCESS_KEY_ID")?,
+        needed("AWS_SECRET_ACCESS_KEY")?,
+        variable("AWS_SESSION_TOKEN"),
+        None,
+        "environment",
+    ))
+}
+
+/// Checks the control API's address. Answers hold keys' values, so they cross no network in the clear.
+fn control_url(text: &str) -> Result<String, Failure> {
+    let refused = |reason: &str| Failure::Usage(format!("--api-url {text}: {reason}"));
+    let uri: Uri = text.parse().map_err(|_| refused("this is no URL"))?;
+    let here = matches!(uri.host(), Some("127.0.0.1" | "localhost" | "[::1]"));
+    match uri.scheme_str() {
+        _ if uri.query().is_some() => Err(refused("it has a query")),
+        Some("https") => Ok(without_slash(text)),
+        Some("http") if here => Ok(without_slash(text)),
+        Some("http") => Err(refused("only this machine is asked without TLS")),
+        Some(_) | None => Err(refused("it must begin with https://")),
+    }
+}
+
+/// The region in the host of an API on AWS: `<id>.execute-api.<region>.amazonaws.com`.
+fn region_of(url: &str) -> Option<String> {
+    let uri: Uri = url.parse().ok()?;
+    let mut labels = uri.host()?.split('.').skip(1);
+    (labels.next()? == "execute-api").then(|| labels.next().map(str::to_owned)).flatten()
+}
+
+fn is_region(text: &str) -> bool {
+    (1..=30).contains(&text.len())
+        && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+}
+
+fn without_slash(url: &str) -> String {
+    url.trim_end_matches('/').to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const URL: &str = "https://a1b2c3d4e5.execute-api.eu-central-1.amazonaws.com/v1";
+
+    fn credentials() -> Credentials {
+        Credentials::new("AKID", "hush", None, None, "test")
+    }
+
+    fn on_aws(url: Option<&str>, region: Option<&str>) -> Result<Place, Failure> {
+        Place::on_aws(url, region, credentials())
+    }
+
+    fn code(result: &Result<Place, Failure>) -> &'static str {
+        match result {
+            Ok(_) => "found",
+            Err(Failure::Usage(_)) => "usage",
+            Err(Failure::Unreachable(_)) => "unreachable",
+            Err(Failure::Refused { .. } | Failure::Output(_)) => "refused",
+        }
+    }
+
+    #[test]
+    fn an_address_on_aws_names_its_region() {
+        let place = on_aws(Some(&format!("{URL}/")), None).unwrap();
+        assert_eq!(place.control_url().unwrap(), URL);
+        assert_eq!(place.region, "eu-central-1");
+        assert_eq!(place.management_url, "https://apigateway.eu-central-1.amazonaws.com");
+        let other = on_aws(Some("https://control.example/v1"), Some("cn-north-1")).unwrap();
+        assert_eq!(other.management_url, "https://apigateway.cn-north-1.amazonaws.com.cn");
+    }
+
+    #[test]
+    fn a_region_alone_reaches_the_management_calls_only() {
+        let place = on_aws(None, Some("eu-central-1")).unwrap();
+        assert!(matches!(place.control_url(), Err(Failure::Usage(_))));
+    }
+
+    #[test]
+    fn an_address_that_cannot_be_asked_in_secret_is_refused() {
+        for url in [
+            "http://a1b2c3d4e5.execute-api.eu-central-1.amazonaws.com/v1",
+            "http://127.0.0.1.example/v1",
+            "ftp://127.0.0.1/v1",
+            "a1b2c3d4e5",
+            "https://h/v1?x=1",
+            "",
+        ] {
+            assert_eq!(code(&on_aws(Some(url), Some("eu-central-1"))), "usage", "{url}");
+        }
+        assert_eq!(code(&on_aws(Some("http://127.0.0.1:8081/v1"), Some("eu-central-1"))), "found");
+    }
+
+    #[test]
+    fn a_region_cannot_change_the_host() {
+        for region in ["", "eu.example/", "EU", "eu-central-1@h"] {
+            assert_eq!(code(&on_aws(Some(URL), Some(region))), "usage", "{region}");
+        }
+        assert_eq!(code(&on_aws(Some("https://control.example/v1"), None)), "usage");
+    }
+
+    #[test]
+    fn a_stack_that_does_not_run_is_out_of_reach() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("stack.json");
+        assert_eq!(code(&Place::local(&path)), "unreachable");
+        std::fs::write(&path, "{}").unwrap();
+        assert_eq!(code(&Place::local(&path)), "unreachable");
+        let state = r#"{"admin_url":"http://127.0.0.1:1/v1","aws_endpoint_url":"http://127.0.0.1:2","region":"eu-central-1",
+            "admin":{"access_key_id":"a","secret_access_key":"s"},"tenants":[]}"#;
+        std::fs::write(&path, state).unwrap();
+        let place = Place::local(&path).unwrap();
+        assert!(place.local);
+        assert_eq!(place.control_url().unwrap(), "http://127.0.0.1:1/v1");
+    }
+}

@@ -1,0 +1,216 @@
+//! The real binary against the real stack.
+
+use std::path::Path;
+use std::process::Stdio;
+
+use serde_json::Value;
+use testkit::{StackProcess, request, workspace};
+use tokio::process::Command;
+
+/// How a command has ended.
+struct Ended {
+    code: i32,
+    out: String,
+    err: String,
+}
+
+impl Ended {
+    fn json(&self) -> Value {
+        serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}: {}{}", self.out, self.err))
+    }
+
+    /// The value beside a name in a list for people.
+    fn value(&self, name: &str) -> String {
+        let line = self.out.lines().find(|line| line.split_whitespace().next() == Some(name));
+        let line = line.unwrap_or_else(|| panic!("no {name}: {}{}", self.out, self.err));
+        line.split_whitespace().nth(1).expect("a value").to_owned()
+    }
+}
+
+/// Runs a command without a terminal.
+async fn tenantry(folder: &Path, line: &str) -> Ended {
+    let output = Command::new(env!("CARGO_BIN_EXE_tenantry"))
+        .arg("--state-file")
+        .arg(folder.join("stack.json"))
+        .args(line.split_whitespace())
+        .current_dir(workspace())
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .output()
+        .await
+        .expect("the binary runs");
+    Ended {
+        code: output.status.code().expect("it was not killed"),
+        out: String::from_utf8(output.stdout).expect("text"),
+        err: String::from_utf8(output.stderr).expect("text"),
+    }
+}
+
+/// Runs a command that has to succeed.
+async fn done(folder: &Path, line: &str) -> Ended {
+    let ended = tenantry(folder, line).await;
+    assert_eq!(ended.code, 0, "{line}: {}{}", ended.out, ended.err);
+    ended
+}
+
+/// What a key is answered by the data API.
+async fn status(stack: &StackProcess, key: &str) -> u16 {
+    let url = format!("{}/tenant", stack.state.api_url);
+    request("GET", &url, &[("x-api-key", key)], "").await.expect("an answer").status
+}
+
+#[tokio::test]
+async fn a_tenant_lives_from_its_onboarding_to_its_suspension() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let folder = folder.path();
+    let stack = StackProcess::start(folder, &["--ephemeral"]).await;
+
+    let created = done(folder, "tenants create --name Hooli --email ops@hooli.example --tier free").await;
+    assert!(created.err.contains("shown this once"), "{}", created.err);
+    let (id, key) = (created.value("tenant_id"), created.value("value"));
+    let version = created.value("version");
+    assert_eq!(status(&stack, &key).await, 200);
+
+    let listed = done(folder, "--json tenants list --all --limit 2").await.json();
+    let ids: Vec<_> = listed["items"].as_array().expect("items").iter().map(|t| &t["tenant_id"]).collect();
+    assert!(ids.contains(&&Value::String(id.clone())), "{ids:?}");
+    assert_eq!(listed["next_cursor"], Value::Null);
+
+    let shown = done(folder, &format!("tenants show {id}")).await;
+    assert_eq!((shown.value("tier"), shown.value("status")), ("free".to_owned(), "active".to_owned()));
+    assert!(!shown.out.contains(&key), "a key's value is shown once");
+
+    let moved = done(folder, &format!("tenants update {id} --tier standard --if-version {version} --json"))
+        .await
+        .json();
+    assert_eq!(moved["tenant"]["tier"], "standard");
+    let stale = tenantry(folder, &format!("tenants update {id} --name Other --if-version {version}")).await;
+    assert_eq!(stale.code, 1, "{}{}", stale.out, stale.err);
+    assert!(stale.err.contains("412"), "{}", stale.err);
+
+    let suspended = done(folder, &format!("tenants suspend {id} --reason unpaid")).await;
+    assert_eq!(suspended.value("status"), "suspended");
+    assert_eq!(status(&stack, &key).await, 403);
+    let listed = done(folder, "tenants list --status suspended --json").await.json();
+    assert_eq!(listed["items"][0]["tenant_id"], id.as_str());
+    let resumed = done(folder, &format!("tenants resume {id}")).await;
+    assert_eq!(resumed.value("status"), "active");
+
+    let audit = done(folder, &format!("audit {id} --json")).await.json();
+    let rows = audit["items"].as_array().expect("items");
+    assert!(rows.len() >= 3, "{audit}");
+    assert_eq!(rows[0]["after"]["status"], "active", "the newest stands first: {audit}");
+    let shown = done(folder, &format!("audit {id}")).await.out;
+    assert!(shown.contains("tier: free -> standard"), "{shown}");
+    assert!(!shown.contains(&key));
+    stack.kill().await;
+}
+
+#[tokio::test]
+async fn a_key_is_rotated_with_an_overlap_and_then_revoked() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let folder = folder.path();
+    let stack = StackProcess::start(folder, &["--ephemeral"]).await;
+    let first = &stack.state.tenants[1];
+    let (id, old) = (&first.tenant_id, &first.api_key_id);
+
+    let rotated = done(folder, &format!("keys rotate {id} {old} --overlap 1h")).await;
+    let (new, value) = (rotated.value("api_key_id"), rotated.value("value"));
+    assert_eq!((status(&stack, &first.api_key).await, status(&stack, &value).await), (200, 200));
+    let keys = done(folder, &format!("keys list {id} --json")).await.json();
+    let keys = keys["items"].as_array().expect("items");
+    let expiry =
+        |id: &str| keys.iter().find(|key| key["api_key_id"] == *id).map(|key| key["expires_at"].clone());
+    assert_eq!(expiry(&new), Some(Value::Null));
+    assert!(expiry(old).is_some_and(|at| at.is_string()), "{keys:?}");
+
+    let revoke = format!("keys revoke {id} {old}");
+    let unasked = tenantry(folder, &revoke).await;
+    assert_eq!(unasked.code, 2, "without a terminal it needs --yes: {}", unasked.err);
+    assert_eq!(status(&stack, &first.api_key).await, 200, "nothing was done");
+    done(folder, &format!("{revoke} --yes")).await;
+    assert_eq!((status(&stack, &first.api_key).await, status(&stack, &value).await), (403, 200));
+
+    let last = tenantry(folder, &format!("keys revoke {id} {new} --yes")).await;
+    assert_eq!(last.code, 1, "the last key needs --force: {}{}", last.out, last.err);
+    assert!(last.err.contains("409"), "{}", last.err);
+
+    let second = done(folder, &format!("keys create {id} --json")).await.json();
+    assert_eq!(status(&stack, second["api_key"]["value"].as_str().expect("a value")).await, 200);
+    let third = tenantry(folder, &format!("keys create {id}")).await;
+    assert_eq!(third.code, 1, "two keys are the most: {}{}", third.out, third.err);
+    stack.kill().await;
+}
+
+#[tokio::test]
+async fn an_edit_of_the_plans_is_a_difference_until_it_is_in_force() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let folder = folder.path();
+    let stack = StackProcess::start(folder, &["--ephemeral"]).await;
+    let same = done(folder, "plans diff").await;
+    assert!(same.out.contains("agree"), "{}", same.out);
+    let shown = done(folder, "plans show free").await;
+    assert!(shown.out.contains("GET /tenant"), "{}", shown.out);
+
+    let text = std::fs::read_to_string(workspace().join("infra/usage-plans.yaml")).expect("the plans");
+    let path = folder.join("plans.yaml");
+    std::fs::write(
+        &path,
+        text.replacen("{ RateLimit: 5, BurstLimit: 10 }", "{ RateLimit: 6, BurstLimit: 12 }", 1),
+    )
+    .expect("the folder can be written to");
+    let diff = format!("plans diff --usage-plans {}", path.display());
+    let differs = tenantry(folder, &diff).await;
+    assert_eq!(differs.code, 2, "{}{}", differs.out, differs.err);
+    assert!(differs.out.contains("6/s, burst 12") && differs.out.contains("about 20 s"), "{}", differs.out);
+    let json = tenantry(folder, &format!("{diff} --json")).await.json();
+    assert_eq!(json["differences"][0]["what"], "limit");
+    assert_eq!(json["seconds_to_apply"], 20);
+    stack.kill().await;
+
+    // What follows needs no stack.
+    done(folder, "plans check").await;
+    std::fs::write(&path, text.replacen("\"/tenant/GET\"", "\"/tennant/GET\"", 1)).expect("written");
+    let check = format!("plans check --usage-plans {}", path.display());
+    let checked = tenantry(folder, &check).await;
+    assert_eq!(checked.code, 1, "{}{}", checked.out, checked.err);
+    assert!(checked.out.contains("did you mean /tenant/GET?"), "{}", checked.out);
+}
+
+#[tokio::test]
+async fn what_goes_wrong_has_its_exit_code() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let folder = folder.path();
+    let nobody = tenantry(folder, "tenants list").await;
+    assert_eq!(nobody.code, 3, "no stack runs: {}", nobody.err);
+    let stack = StackProcess::start(folder, &["--ephemeral"]).await;
+    let unknown = tenantry(folder, "tenants show nobody --json").await;
+    assert_eq!((unknown.code, unknown.out.as_str()), (1, ""), "{}", unknown.err);
+    let said: Value = serde_json::from_str(&unknown.err).expect("JSON");
+    assert_eq!(said["problem"]["status"], 404);
+    assert_eq!(tenantry(folder, "tenants show Not/An/Id").await.code, 2);
+    assert_eq!(tenantry(folder, "tenants gone").await.code, 2);
+    let text = std::fs::read_to_string(folder.join("stack.json")).expect("the state file");
+    stack.kill().await;
+    std::fs::write(folder.join("stack.json"), text).expect("written");
+    let killed = tenantry(folder, "tenants list").await;
+    assert_eq!(killed.code, 3, "the stack was killed: {}", killed.err);
+    assert!(!killed.err.contains("secret"), "{}", killed.err);
+}
+
+#[tokio::test]
+async fn a_wrong_secret_is_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let folder = folder.path();
+    let stack = StackProcess::start(folder, &["--ephemeral"]).await;
+    let path = folder.join("stack.json");
+    let mut state: Value = serde_json::from_slice(&std::fs::read(&path).expect("the file")).expect("JSON");
+    state["admin"]["secret_access_key"] = "wrong".into();
+    std::fs::write(&path, state.to_string()).expect("written");
+    for line in ["tenants list", "plans show"] {
+        let refused = tenantry(folder, line).await;
+        assert_eq!(refused.code, 1, "{line}: {}{}", refused.out, refused.err);
+        assert!(refused.err.contains("403"), "{line}: {}", refused.err);
+    }
+    stack.kill().await;
+}
