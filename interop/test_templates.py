@@ -102,11 +102,17 @@ def test_each_function_has_a_role_of_its_own_without_wildcard_actions(resources)
                 assert not [action for action in statement["Action"] if "*" in action], role
 
 
-def test_each_function_may_be_invoked_by_its_own_method_alone(resources):
+# Functions that a schedule invokes, and no method.
+TASKS = {"TenantsReconcile"}
+
+
+def test_each_function_may_be_invoked_by_its_own_method_or_schedule_alone(resources):
     permissions = of_type(resources, "AWS::Lambda::Permission")
     assert len(permissions) == len(of_type(resources, "AWS::Lambda::Function"))
     for name, permission in permissions.items():
-        assert permission["Properties"]["Principal"] == "apigateway.amazonaws.com", name
+        function = permission["Properties"]["FunctionName"]["Ref"]
+        principal = "events" if function in TASKS else "apigateway"
+        assert permission["Properties"]["Principal"] == f"{principal}.amazonaws.com", name
         assert "SourceArn" in permission["Properties"], name
 
 

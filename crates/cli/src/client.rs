@@ -20,6 +20,8 @@ use crate::place::Place;
 
 /// A request in all. The gateway itself gives a function up after 29 seconds.
 const TIMEOUT: Duration = Duration::from_secs(40);
+/// The largest answer that is read, in bytes. API Gateway has none above 10 MiB.
+const MAX_ANSWER: usize = 16 << 20;
 /// Making a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Names of services in signatures.
@@ -91,8 +93,15 @@ impl Client {
         let exchange = async {
             let response = self.connector.call(request).await.map_err(|error| unreachable(url, &error))?;
             let status = response.status().as_u16();
-            let body = ByteStream::new(response.into_body()).collect().await;
-            Ok::<_, Failure>((status, body.map_err(|error| unreachable(url, &error))?.into_bytes()))
+            let mut stream = ByteStream::new(response.into_body());
+            let mut body = Vec::new();
+            while let Some(chunk) = stream.next().await {
+                body.extend_from_slice(&chunk.map_err(|error| unreachable(url, &error))?);
+                if body.len() > MAX_ANSWER {
+                    return Err(Failure::Unreachable(format!("{url} answers more than an API does")));
+                }
+            }
+            Ok::<_, Failure>((status, body))
         };
         let late = |_| {
             let seconds = TIMEOUT.as_secs();

@@ -3,15 +3,19 @@
 /// The longest overlap of a rotation: 30 days, in seconds.
 const MAX_OVERLAP: u32 = 2_592_000;
 
-/// Reads an overlap into seconds: a whole number with `s`, `m`, `h` or `d`, or without a unit for seconds.
+/// Reads an overlap into seconds: a whole number with `s`, `m`, `h` or `d`. Only `0` may stand without a unit:
+/// `7` that means `7d` would end a key within seconds.
 pub(crate) fn overlap(text: &str) -> Result<u32, String> {
     let (digits, factor) = match text.char_indices().next_back() {
         Some((end, 's')) => (&text[..end], 1),
         Some((end, 'm')) => (&text[..end], 60),
         Some((end, 'h')) => (&text[..end], 3_600),
         Some((end, 'd')) => (&text[..end], 86_400),
-        _ => (text, 1),
+        _ => (text, u32::from(text == "0")),
     };
+    if factor == 0 {
+        return Err("needs a unit: s, m, h or d".to_owned());
+    }
     let number = digits.bytes().all(|b| b.is_ascii_digit()).then(|| digits.parse::<u32>().ok()).flatten();
     number
         .and_then(|number| number.checked_mul(factor))
@@ -25,13 +29,15 @@ mod tests {
 
     #[test]
     fn an_overlap_is_read_in_its_unit() {
-        let read = ["0", "90", "90s", "15m", "12h", "7d", "30d"].map(|text| overlap(text).unwrap());
-        assert_eq!(read, [0, 90, 90, 900, 43_200, 604_800, 2_592_000]);
+        let read = ["0", "0s", "90s", "15m", "12h", "7d", "30d"].map(|text| overlap(text).unwrap());
+        assert_eq!(read, [0, 0, 90, 900, 43_200, 604_800, 2_592_000]);
     }
 
     #[test]
     fn what_is_no_overlap_is_refused() {
-        for bad in ["", "d", "-1", "+1", "1.5h", "31d", "2592001", "1w", "7 d", "99999999999d", "1ä"] {
+        for bad in
+            ["", "d", "-1", "+1", "1.5h", "31d", "2592001s", "7", "90", "1w", "7 d", "99999999999d", "1ä"]
+        {
             assert!(overlap(bad).is_err(), "{bad:?}");
         }
     }

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
-use crate::show::plain;
+use crate::show::{document, plain};
 
 /// How a command that was carried out ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,7 +94,7 @@ impl Failure {
                 Self::Refused { problem, .. } => problem,
                 Self::Usage(_) | Self::Unreachable(_) | Self::Output(_) => &Value::Null,
             };
-            json!({ "error": self.to_string(), "problem": problem }).to_string()
+            document(&json!({ "error": self.to_string(), "problem": problem }))
         } else {
             format!("error: {self}")
         }

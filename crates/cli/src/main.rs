@@ -28,7 +28,14 @@ use crate::said::Said;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    let Flags { place, json, command } = Flags::parse();
+    let Flags { place, json, command } = match Flags::try_parse() {
+        Ok(flags) => flags,
+        // A program that asked for JSON gets it for its own mistakes too.
+        Err(error) if error.use_stderr() && std::env::args_os().any(|word| word == "--json") => {
+            return Failure::Usage(error.to_string()).report(true);
+        }
+        Err(error) => error.exit(),
+    };
     match run(&place, command).await.and_then(|said| said.write(json)) {
         Ok(outcome) => outcome.into(),
         Err(failure) => failure.report(json),

@@ -65,8 +65,11 @@ impl Place {
         let Admin { access_key_id, secret_access_key } = state.admin;
         let credentials = Credentials::new(access_key_id, secret_access_key, None, None, "state file");
         Ok(Self {
-            control_url: Some(without_slash(&state.admin_url)).filter(|url| !url.is_empty()),
-            management_url: without_slash(&state.aws_endpoint_url),
+            control_url: Some(state.admin_url)
+                .filter(|url| !url.is_empty())
+                .map(|url| local_url(path, &url))
+                .transpose()?,
+            management_url: local_url(path, &state.aws_endpoint_url)?,
             region: state.region,
             credentials,
             local: true,
@@ -127,18 +130,36 @@ fn from_environment() -> Result<Credentials, Failure> {
     ))
 }
 
-/// Checks the control API's address. Answers hold keys' values, so they cross no network in the clear.
+/// Checks the control API's address.
 fn control_url(text: &str) -> Result<String, Failure> {
-    let refused = |reason: &str| Failure::Usage(format!("--api-url {text}: {reason}"));
-    let uri: Uri = text.parse().map_err(|_| refused("this is no URL"))?;
-    let here = matches!(uri.host(), Some("127.0.0.1" | "localhost" | "[::1]"));
+    // The address is not repeated: what is wrong with it can be a password.
+    checked(text).map_err(|reason| Failure::Usage(format!("--api-url: {reason}")))
+}
+
+/// Checks an address of a state file. Whoever wrote the file may not send keys' values to another machine.
+fn local_url(path: &Path, text: &str) -> Result<String, Failure> {
+    let refused = |reason| Failure::Usage(format!("{}: an address in it: {reason}", path.display()));
+    let url = checked(text).map_err(refused)?;
+    let here = url.parse::<Uri>().is_ok_and(|uri| is_this_machine(&uri));
+    if here { Ok(url) } else { Err(refused("a local stack is on this machine")) }
+}
+
+/// An address without a slash at its end. Answers hold keys' values, so they cross no network in the clear.
+fn checked(text: &str) -> Result<String, &'static str> {
+    let uri: Uri = text.parse().map_err(|_| "this is no URL")?;
+    let has_user = uri.authority().is_some_and(|authority| authority.as_str().contains('@'));
     match uri.scheme_str() {
-        _ if uri.query().is_some() => Err(refused("it has a query")),
+        _ if text.contains(['?', '#']) => Err("it has a query or a fragment"),
+        _ if has_user => Err("it has a user"),
         Some("https") => Ok(without_slash(text)),
-        Some("http") if here => Ok(without_slash(text)),
-        Some("http") => Err(refused("only this machine is asked without TLS")),
-        Some(_) | None => Err(refused("it must begin with https://")),
+        Some("http") if is_this_machine(&uri) => Ok(without_slash(text)),
+        Some("http") => Err("only this machine is asked without TLS"),
+        Some(_) | None => Err("it must begin with https://"),
     }
+}
+
+fn is_this_machine(uri: &Uri) -> bool {
+    matches!(uri.host(), Some("127.0.0.1" | "localhost" | "[::1]"))
 }
 
 /// The region in the host of an API on AWS: `<id>.execute-api.<region>.amazonaws.com`.
@@ -204,11 +225,32 @@ mod tests {
             "ftp://127.0.0.1/v1",
             "a1b2c3d4e5",
             "https://h/v1?x=1",
+            "https://h/v1#x",
+            "https://user:hush@h/v1",
             "",
         ] {
             assert_eq!(code(&on_aws(Some(url), Some("eu-central-1"))), "usage", "{url}");
         }
         assert_eq!(code(&on_aws(Some("http://127.0.0.1:8081/v1"), Some("eu-central-1"))), "found");
+    }
+
+    #[test]
+    fn a_state_file_leads_to_this_machine_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("stack.json");
+        let found = |admin_url: &str, aws_url: &str| {
+            let state = serde_json::json!({
+                "admin_url": admin_url, "aws_endpoint_url": aws_url, "region": "us-east-1",
+                "admin": { "access_key_id": "AKID", "secret_access_key": "hush" },
+            });
+            std::fs::write(&path, state.to_string()).unwrap();
+            code(&Place::local(&path))
+        };
+        let here = "http://127.0.0.1:9";
+        assert_eq!([found(here, here), found("", here)], ["found", "found"]);
+        for away in ["http://devbox:9", "https://devbox", "http://127.0.0.1@devbox", "127.0.0.1:9"] {
+            assert_eq!([found(away, here), found(here, away)], ["usage", "usage"], "{away}");
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::io::{Write as _, stderr, stdout};
 use serde_json::Value;
 
 use crate::failure::{Failure, Outcome};
+use crate::show::document;
 
 /// What a command has to say, for programs and for people. It can hold a new key's value, so it has no `Debug`.
 pub(crate) struct Said {
@@ -33,7 +34,7 @@ impl Said {
     pub(crate) fn write(self, as_json: bool) -> Result<Outcome, Failure> {
         let mut out = stdout().lock();
         if as_json {
-            writeln!(out, "{}", self.json)?;
+            writeln!(out, "{}", document(&self.json))?;
         } else {
             out.write_all(self.text.as_bytes())?;
         }

@@ -58,20 +58,34 @@ pub(crate) fn scalar(value: &Value) -> String {
 
 /// The text without what could steer a terminal: names and contacts are written by others.
 pub(crate) fn plain(text: &str) -> String {
+    escaped(text, |character| character.escape_unicode().to_string())
+}
+
+/// The document in one line without what could steer a terminal.
+pub(crate) fn document(value: &Value) -> String {
+    // Such characters stand in strings alone, and all of them have four digits.
+    escaped(&value.to_string(), |character| format!("\\u{:04x}", u32::from(character)))
+}
+
+fn escaped(text: &str, escape: impl Fn(char) -> String) -> String {
     let mut shown = String::with_capacity(text.len());
     for character in text.chars() {
-        // Besides control characters, those that turn the direction of what is shown.
-        let turns = matches!(
-            character,
-            '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
-        );
-        if character.is_control() || turns {
-            shown.extend(character.escape_unicode());
+        if steers(character) {
+            shown.push_str(&escape(character));
         } else {
             shown.push(character);
         }
     }
     shown
+}
+
+/// Whether it is a control character, or turns the direction of what is shown.
+fn steers(character: char) -> bool {
+    let turns = matches!(
+        character,
+        '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
+    );
+    character.is_control() || turns
 }
 
 #[cfg(test)]
@@ -97,6 +111,14 @@ mod tests {
         let object = json!({ "text": "a", "number": 3, "none": null, "map": { "k": "v" } });
         let shown = ["text", "number", "none", "missing", "map"].map(|member| cell(&object, member));
         assert_eq!(shown, ["a", "3", "-", "-", r#"{"k":"v"}"#]);
+    }
+
+    #[test]
+    fn a_document_steers_no_terminal_and_is_the_same_document() {
+        let value = json!({ "contact": { "a\u{9b}": "\u{1b}[2J\u{7f}\u{61c}\u{202e}é" } });
+        let line = document(&value);
+        assert!(!line.chars().any(steers), "{line:?}");
+        assert_eq!(serde_json::from_str::<Value>(&line).unwrap(), value);
     }
 
     #[test]

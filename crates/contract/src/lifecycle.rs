@@ -190,6 +190,8 @@ pub struct TenantPage {
 pub struct KeyPage {
     /// The keys; never their values.
     pub items: Vec<KeySummary>,
+    /// `null`: a tenant has few keys, and there is one page of them.
+    pub next_cursor: Option<String>,
 }
 
 /// The answer to `POST /tenants/{tenant_id}/keys`, which alone holds the key's value.

@@ -17,6 +17,7 @@ use crate::checkpoints::KeysCheckpoints;
 use crate::gateway::{Gateway, GatewayKey};
 use crate::item::{TenantItem, timestamp, write};
 use crate::onboarding::LEASE;
+use crate::pending::Pending;
 use crate::reading::Reader;
 
 /// Tables and gateway, for whoever changes tenants.
@@ -82,27 +83,43 @@ impl Desk {
         if tenant.pending.is_empty() {
             return Ok(tenant);
         }
-        if tenant.lease_until.is_some_and(|until| until > now) {
+        if tenant.is_held(now) {
             return Err(ControlError::Busy(tenant.tenant_id));
         }
         let held = self.take_over(tenant, now).await?;
         Ok(Box::pin(self.finish(held, now)).await?.tenant)
     }
 
-    /// Writes the change, all of it or nothing.
+    /// Writes the change, all of it or nothing, and does what is owed to it. Where another attempt is at work on
+    /// what was owed before, the change is written and the work is left to whoever comes after that attempt.
     ///
     /// # Errors
-    /// [`ControlError::Stale`] where the tenant is no longer as it was before.
-    pub(crate) async fn commit(
+    /// [`ControlError::Stale`] where the tenant is no longer as it was before. Any other that comes after the
+    /// commit leaves the change committed and its work to be done.
+    pub(crate) async fn carry_through(
         &self,
-        change: Change,
+        mut change: Change,
         now: OffsetDateTime,
-    ) -> Result<TenantItem, ControlError> {
+    ) -> Result<Finished, ControlError> {
+        let is_held = change.before.is_held(now);
+        if !change.before.pending.is_empty() {
+            change.after.pending = without_rotations(change.after.pending);
+        }
+        let committed = self.commit(change, now).await?;
+        if is_held {
+            let contexts = self.keys(&committed).await?;
+            return Ok(Finished { tenant: committed, contexts, key: None });
+        }
+        Box::pin(self.finish(committed, now)).await
+    }
+
+    async fn commit(&self, change: Change, now: OffsetDateTime) -> Result<TenantItem, ControlError> {
         let Change { before, after, contexts, removed, action, actor } = change;
+        let own_lease = (!after.pending.is_empty()).then(|| now + LEASE);
         let after = TenantItem {
             version: before.version + 1,
             updated_at: now,
-            lease_until: (!after.pending.is_empty()).then(|| now + LEASE),
+            lease_until: if before.is_held(now) { before.lease_until } else { own_lease },
             ..after
         }
         .with_keys(&contexts);
@@ -115,10 +132,16 @@ impl Desk {
         }
         let entry = AuditItem::new(Some(&before), &after, (action, actor.as_str(), Stage::Change), now);
         writes.push(entry.put(&self.audit)?);
-        // What is owed to an earlier change must be done first, or it would be forgotten.
+        // What is owed to an earlier change is done first or kept, or it would be forgotten. An attempt that
+        // finishes it meanwhile changes no version.
+        let condition = if before.pending.is_empty() {
+            "#version = :seen AND attribute_not_exists(#pending)"
+        } else {
+            "#version = :seen AND attribute_exists(#pending)"
+        };
         let put = self
             .put_tenant(&after)?
-            .condition_expression("#version = :seen AND attribute_not_exists(#pending)")
+            .condition_expression(condition)
             .expression_attribute_names("#pending", "pending");
         writes.push(write_of(put, before.version)?);
         self.transact(&after.tenant_id, writes).await?;
@@ -126,11 +149,7 @@ impl Desk {
     }
 
     /// Does what is owed to the tenant's last change, and writes that it is done. The caller holds the lease.
-    pub(crate) async fn finish(
-        &self,
-        tenant: TenantItem,
-        now: OffsetDateTime,
-    ) -> Result<Finished, ControlError> {
+    async fn finish(&self, tenant: TenantItem, now: OffsetDateTime) -> Result<Finished, ControlError> {
         let mut contexts = self.keys(&tenant).await?;
         if tenant.pending.is_empty() {
             return Ok(Finished { tenant, contexts, key: None });
@@ -168,9 +187,14 @@ impl Desk {
         Ok(Finished { tenant: done, contexts, key })
     }
 
-    /// Takes the lease of an attempt that broke off.
+    /// Takes the lease of an attempt that broke off. A key that is made now has a value that nobody is told, so
+    /// it ends no other key.
     async fn take_over(&self, tenant: TenantItem, now: OffsetDateTime) -> Result<TenantItem, ControlError> {
-        let held = TenantItem { lease_until: Some(now + LEASE), ..tenant.clone() };
+        let held = TenantItem {
+            lease_until: Some(now + LEASE),
+            pending: without_rotations(tenant.pending.clone()),
+            ..tenant.clone()
+        };
         let put = self.put_tenant(&held)?.expression_attribute_names("#pending", "pending");
         let put = match tenant.lease_until {
             Some(lease) => put
@@ -245,7 +269,17 @@ impl Desk {
     }
 }
 
-impl crate::pending::Pending {
+/// The work of an attempt that broke off, without the end of any key.
+fn without_rotations(mut pending: Vec<Pending>) -> Vec<Pending> {
+    for work in &mut pending {
+        if let Pending::NewKey { rotate, overlap_seconds, .. } = work {
+            (*rotate, *overlap_seconds) = (None, 0);
+        }
+    }
+    pending
+}
+
+impl Pending {
     /// Who asked for it, where it says so.
     fn actor(&self) -> &str {
         match self {
@@ -265,6 +299,11 @@ impl crate::pending::Pending {
 }
 
 impl TenantItem {
+    /// Whether an attempt is at work on what is owed.
+    pub(crate) fn is_held(&self, now: OffsetDateTime) -> bool {
+        !self.pending.is_empty() && self.lease_until.is_some_and(|until| until > now)
+    }
+
     /// The tenant with these keys.
     fn with_keys(self, contexts: &[KeyItem]) -> Self {
         Self {

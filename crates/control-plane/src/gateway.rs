@@ -103,8 +103,9 @@ impl Gateway {
         }
     }
 
-    /// Puts the key into the plan, where it is not there yet.
-    pub(crate) async fn ensure_in_plan(&self, plan: &str, key: &ApiKeyId) -> Result<(), ControlError> {
+    /// Puts the key into the plan, where it is not there yet. Answers whether there is such a key: the plan has
+    /// just been read, so what the gateway does not find is the key.
+    pub(crate) async fn ensure_in_plan(&self, plan: &str, key: &ApiKeyId) -> Result<bool, ControlError> {
         let put = self
             .client
             .create_usage_plan_key()
@@ -114,12 +115,13 @@ impl Gateway {
             .send()
             .await;
         match put {
-            Ok(_) => Ok(()),
+            Ok(_) => Ok(true),
+            Err(error) if is_not_found(&error) => Ok(false),
             // A conflict is also the answer for a key that is in another plan of the stage.
             Err(error) if is_conflict(&error) => {
                 let there =
                     self.client.get_usage_plan_key().usage_plan_id(plan).key_id(key.as_str()).send().await;
-                there.map(|_| ()).map_err(|_| AwsFailure::of("CreateUsagePlanKey")(error).into())
+                there.map(|_| true).map_err(|_| AwsFailure::of("CreateUsagePlanKey")(error).into())
             }
             Err(error) => Err(AwsFailure::of("CreateUsagePlanKey")(error).into()),
         }

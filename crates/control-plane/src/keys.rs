@@ -65,6 +65,8 @@ impl Keys {
                 return Err(ControlError::Ending(old.clone()));
             }
         }
+        // Without it, what is committed could never be done.
+        self.desk.plan_of(&before.tier).await?;
         check_number(&contexts, rotate.as_ref().filter(|_| request.overlap_seconds == 0), now)?;
         let actor = self.operator.arn().to_owned();
         let mut after = before.clone();
@@ -77,8 +79,7 @@ impl Keys {
             overlap_seconds: request.overlap_seconds,
         });
         let change = Change { before, after, contexts, removed: Vec::new(), action, actor };
-        let committed = self.desk.commit(change, now).await?;
-        let finished = Box::pin(self.desk.finish(committed, now)).await?;
+        let finished = Box::pin(self.desk.carry_through(change, now)).await?;
         let key = finished.key.ok_or(ControlError::Incomplete("new key"))?;
         Ok(NewKey {
             api_key: IssuedKey { api_key_id: key.id.to_string(), value: key.value },
@@ -98,7 +99,8 @@ impl Keys {
         force: bool,
         now: OffsetDateTime,
     ) -> Result<(), ControlError> {
-        let before = self.desk.ready(id, now).await?;
+        // As a suspension, it waits for nothing that is owed.
+        let before = self.desk.reader.tenant(id).await?;
         let contexts = self.desk.keys(&before).await?;
         let (gone, kept): (Vec<_>, Vec<_>) = contexts.into_iter().partition(|one| one.api_key_id == *key);
         let gone = gone.first().ok_or_else(|| ControlError::NoSuchKey(key.clone()))?;
@@ -116,8 +118,7 @@ impl Keys {
             action: "key.revoke",
             actor: self.operator.arn().to_owned(),
         };
-        let committed = self.desk.commit(change, now).await?;
-        Box::pin(self.desk.finish(committed, now)).await?;
+        Box::pin(self.desk.carry_through(change, now)).await?;
         Ok(())
     }
 }

@@ -83,7 +83,9 @@ impl Onboarding {
             tenant.pending_key.clone().ok_or_else(|| ControlError::Exists(tenant.tenant_id.clone()))?;
         let description = format!("Tenantry: tenant {}", tenant.tenant_id);
         let key = self.0.gateway.ensure_key(&name, &description).await?;
-        self.0.gateway.ensure_in_plan(&plan.id, &key.id).await?;
+        if !self.0.gateway.ensure_in_plan(&plan.id, &key.id).await? {
+            return Err(ControlError::Incomplete("new key"));
+        }
         let tenant = self.0.activate(tenant, &key, self.1.arn(), now).await?;
         Ok(Onboarded {
             tenant: tenant.details(),

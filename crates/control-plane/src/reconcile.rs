@@ -95,8 +95,7 @@ impl Reconcile {
             action: "key.expire",
             actor: self.operator.arn().to_owned(),
         };
-        let committed = self.desk.commit(change, now).await?;
-        Box::pin(self.desk.finish(committed, now)).await?;
+        Box::pin(self.desk.carry_through(change, now)).await?;
         Ok(deleted)
     }
 }

@@ -52,7 +52,7 @@ impl Tenants {
     pub async fn keys(&self, id: &TenantId, now: OffsetDateTime) -> Result<KeyPage, ControlError> {
         let tenant = self.0.tenant(id).await?;
         let keys = self.0.keys(&tenant).await?;
-        Ok(KeyPage { items: keys.iter().map(|key| summary(key, now)).collect() })
+        Ok(KeyPage { items: keys.iter().map(|key| summary(key, now)).collect(), next_cursor: None })
     }
 
     /// A page of the tenants of one status, in the order of their ids.

@@ -25,7 +25,10 @@ impl Desk {
                     if let Some(from) = &from {
                         self.gateway.leave_plan(&from.id, key).await?;
                     }
-                    self.gateway.ensure_in_plan(&to.id, key).await?;
+                    // A key that was deleted at the gateway by hand keeps none of the others back.
+                    if !self.gateway.ensure_in_plan(&to.id, key).await? {
+                        continue;
+                    }
                     if let (Some(quota), Some(used)) = (to.quota, used.get(key)) {
                         self.gateway.set_remaining(&to, key, quota.saturating_sub(*used)).await?;
                     }
@@ -68,7 +71,9 @@ impl Desk {
         let plan = self.plan_of(&tenant.tier).await?;
         let description = format!("Tenantry: tenant {}", tenant.tenant_id);
         let key = self.gateway.ensure_key(name, &description).await?;
-        self.gateway.ensure_in_plan(&plan.id, &key.id).await?;
+        if !self.gateway.ensure_in_plan(&plan.id, &key.id).await? {
+            return Err(ControlError::Incomplete("new key"));
+        }
         if let Some(old) = rotate {
             if let Some(remaining) = self.gateway.remaining(&plan, old, now).await? {
                 self.gateway.set_remaining(&plan, &key.id, remaining).await?;

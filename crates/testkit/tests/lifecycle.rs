@@ -197,12 +197,17 @@ async fn the_audit_tells_who_did_what_and_no_value_of_a_key_is_anywhere() {
     }
 }
 
-/// Leaves a tenant as a request leaves it that has committed a new key and died before it made it.
-async fn break_off(stack: &Stack, id: &str) {
+/// Leaves a tenant as a request leaves it that has committed a new key, in the place of another one or not, and
+/// died before it made it.
+async fn break_off(stack: &Stack, id: &str, rotate: Option<&str>) {
     let text = |text: &str| AttributeValue::S(text.to_owned());
     let work =
         [("kind", text("new-key")), ("name", text(&format!("tenantry-{id}-9"))), ("actor", text("dead"))];
-    let work = work.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    let work = work
+        .into_iter()
+        .chain(rotate.map(|key| ("rotate", text(key))))
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect();
     stack
         .aws()
         .dynamodb()
@@ -222,7 +227,7 @@ async fn break_off(stack: &Stack, id: &str) {
 async fn what_broke_off_is_completed_by_the_task_and_by_the_next_request() {
     let stack = start().await;
     for id in ["acme", "globex"] {
-        break_off(&stack, id).await;
+        break_off(&stack, id, None).await;
     }
     change(&stack, "acme", json!({"name": "Acme Corporation"}), 200).await;
     let done = reconcile(&stack, json!({"time": LATER})).await;
@@ -246,17 +251,71 @@ async fn what_broke_off_is_completed_by_the_task_and_by_the_next_request() {
 #[tokio::test]
 async fn what_another_request_holds_is_left_to_it() {
     let stack = start().await;
-    break_off(&stack, "acme").await;
-    let held = stack.aws().dynamodb().update_item().table_name(&stack.state().tables["tenants"]);
-    held.key("tenant_id", AttributeValue::S("acme".to_owned()))
-        .update_expression("SET lease_until = :later")
-        .expression_attribute_values(":later", AttributeValue::S(LATER.to_owned()))
-        .send()
-        .await
-        .expect("the tenant is held");
+    break_off(&stack, "acme", None).await;
+    hold(&stack, "acme").await;
     let before = stack.contents().await;
     change(&stack, "acme", json!({"name": "Acme Corporation"}), 409).await;
     let done = reconcile(&stack, json!({"time": "2098-12-31T23:59:59Z"})).await;
     assert_eq!(done, json!({"tenants": 0, "deleted_keys": 0, "busy": 1}));
     assert_eq!(stack.contents().await, before);
+}
+
+/// Leaves a tenant as one that another request is at work on until [`LATER`].
+async fn hold(stack: &Stack, id: &str) {
+    let held = stack.aws().dynamodb().update_item().table_name(&stack.state().tables["tenants"]);
+    held.key("tenant_id", AttributeValue::S(id.to_owned()))
+        .update_expression("SET lease_until = :later")
+        .expression_attribute_values(":later", AttributeValue::S(LATER.to_owned()))
+        .send()
+        .await
+        .expect("the tenant is held");
+}
+
+#[tokio::test]
+async fn a_suspension_and_a_revocation_wait_for_nothing_that_is_owed() {
+    let stack = start().await;
+    let (second, value) = new_key(&stack, "acme", json!({})).await;
+    break_off(&stack, "acme", None).await;
+    hold(&stack, "acme").await;
+    let revoked = stack.as_admin("DELETE", &format!("/tenants/acme/keys/{second}"), "").await;
+    assert_eq!(revoked.status, 204);
+    assert_eq!(stack.call(&value, "GET", "/tenant", &[], "").await.status, 403);
+    change(&stack, "acme", json!({"status": "suspended"}), 200).await;
+    // The gateway lets the key pass: its context is what refuses.
+    let refused = stack.as_tenant("acme", "GET", "/tenant", "").await.json();
+    assert_eq!(refused["type"], "urn:tenantry:problem:tenant-suspended");
+    change(&stack, "acme", json!({"status": "active"}), 409).await;
+
+    reconcile(&stack, json!({"time": LATER})).await;
+    assert!(stack.api_gateway().get_api_key().api_key(&second).send().await.is_err(), "the key is deleted");
+    let first = &stack.tenant("acme").api_key_id;
+    let first = stack.api_gateway().get_api_key().api_key(first).send().await.expect("the key");
+    assert!(!first.enabled(), "the key is disabled");
+    let left = stack.contents().await.into_iter().find(|item| item.contains("new-key"));
+    assert_eq!(left, None);
+}
+
+#[tokio::test]
+async fn a_rotation_that_broke_off_ends_no_key_since_nobody_knows_the_new_ones_value() {
+    let stack = start().await;
+    let old = keys(&stack, "acme").await.remove(0);
+    break_off(&stack, "acme", Some(&old)).await;
+    reconcile(&stack, json!({"time": LATER})).await;
+    let shown = shown(&stack, "acme").await;
+    assert_eq!(shown["keys"].as_array().expect("keys").len(), 2);
+    assert!(shown["keys"].as_array().expect("keys").iter().all(|key| key["expires_at"].is_null()), "{shown}");
+    assert_eq!(stack.as_tenant("acme", "GET", "/tenant", "").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_key_that_is_gone_at_the_gateway_keeps_the_others_back_from_nothing() {
+    let stack = start().await;
+    let (second, _) = new_key(&stack, "acme", json!({})).await;
+    let first = keys(&stack, "acme").await.remove(0);
+    stack.api_gateway().delete_api_key().api_key(&first).send().await.expect("the key is deleted by hand");
+    change(&stack, "acme", json!({"tier": "standard"}), 200).await;
+    assert_eq!(plans(&stack, &second).await[0].0, "tenantry-standard");
+    let revoked = stack.as_admin("DELETE", &format!("/tenants/acme/keys/{first}"), "").await;
+    assert_eq!(revoked.status, 204);
+    assert_eq!(keys(&stack, "acme").await, [second]);
 }

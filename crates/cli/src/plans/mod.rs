@@ -68,8 +68,7 @@ fn read(files: &PlanFiles) -> Result<Stack, ReadError> {
 
 #[derive(Deserialize)]
 struct Page {
-    #[serde(default)]
-    item: Vec<WirePlan>,
+    item: Option<Vec<WirePlan>>,
     position: Option<String>,
 }
 
@@ -81,14 +80,24 @@ async fn in_force(client: &Client) -> Result<Vec<Plan>, Failure> {
         let query = query(&[("limit", Some("500")), ("position", position.as_deref())]);
         let page: Page = serde_json::from_value(client.management(&format!("/usageplans{query}")).await?)
             .map_err(|error| Failure::Unreachable(format!("API Gateway's plans cannot be read: {error}")))?;
-        plans.extend(page.item.into_iter().filter(|plan| plan.name.starts_with(PREFIX)).map(Plan::from));
+        plans.extend(page.item.into_iter().flatten().filter(|plan| plan.name.starts_with(PREFIX)));
         position = page.position;
         if position.is_none() {
-            plans.sort_by(|one, other| one.name.cmp(&other.name));
-            return Ok(plans);
+            return by_name(plans);
         }
     }
     Err(Failure::refused("the list of plans does not end"))
+}
+
+/// The plans in the order of their names. Two of one name, as a stack that was deleted and made again leaves
+/// them, are refused: tenants are in one of them, and nothing here says in which.
+fn by_name(mut plans: Vec<WirePlan>) -> Result<Vec<Plan>, Failure> {
+    plans.sort_by(|one, other| one.name.cmp(&other.name));
+    if let Some([one, other]) = plans.array_windows().find(|[one, other]| one.name == other.name) {
+        let (name, ids) = (plain(&one.name), [plain(&one.id), plain(&other.id)].join(" and "));
+        return Err(Failure::refused(format!("two plans in force are named {name}: {ids}")));
+    }
+    Ok(plans.into_iter().map(Plan::from).collect())
 }
 
 fn show(plans: &[Plan], tier: Option<&str>) -> Result<Said, Failure> {

@@ -109,11 +109,12 @@ pub(crate) fn quota_text(quota: Option<Quota>) -> String {
 #[serde(rename_all = "camelCase")]
 pub(crate) struct WirePlan {
     #[serde(default)]
+    pub(crate) id: String,
+    #[serde(default)]
     pub(crate) name: String,
     throttle: Option<WireThrottle>,
     quota: Option<WireQuota>,
-    #[serde(default)]
-    api_stages: Vec<WireStage>,
+    api_stages: Option<Vec<WireStage>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -121,7 +122,6 @@ pub(crate) struct WirePlan {
 struct WireStage {
     api_id: String,
     stage: String,
-    #[serde(default)]
     throttle: Option<BTreeMap<String, WireThrottle>>,
 }
 
@@ -169,7 +169,7 @@ impl From<WireQuota> for Quota {
 
 impl From<WirePlan> for Plan {
     fn from(wire: WirePlan) -> Self {
-        let stages = wire.api_stages.into_iter().map(|stage| {
+        let stages = wire.api_stages.into_iter().flatten().map(|stage| {
             let routes = stage.throttle.unwrap_or_default().into_iter().map(|(key, throttle)| {
                 // A row such as `/tenant/GET`; the root resource's is `//GET`.
                 let (path, method) = key.rsplit_once('/').unwrap_or((key.as_str(), ""));

@@ -40,6 +40,16 @@ fn the_projects_own_plans_have_no_mistakes_and_differ_from_nothing() {
 }
 
 #[test]
+fn two_plans_of_one_name_are_refused_with_their_ids() {
+    let wire = |plans: serde_json::Value| serde_json::from_value::<Vec<WirePlan>>(plans).unwrap();
+    let one = json!({ "id": "p1", "name": "tenantry-free", "apiStages": null });
+    let other = json!({ "id": "p2", "name": "tenantry-free", "apiStages": [] });
+    assert_eq!(by_name(wire(json!([one]))).unwrap().len(), 1);
+    let refused = by_name(wire(json!([one, other]))).unwrap_err().to_string();
+    assert!(refused.contains("p1 and p2"), "{refused}");
+}
+
+#[test]
 fn each_edit_is_a_row_with_both_values() {
     let now = plans(&edited("", ""));
     for (from, to, expected) in [
@@ -153,7 +163,7 @@ fn plans_are_read_as_api_gateway_writes_them() {
         {"id":"p2","name":"tenantry-premium","apiStages":[{"apiId":"a1","stage":"v1"}]}],"position":"p2"}"#;
     let page: Page = serde_json::from_str(wire).unwrap();
     assert_eq!(page.position.as_deref(), Some("p2"));
-    let plans: Vec<_> = page.item.into_iter().map(Plan::from).collect();
+    let plans: Vec<_> = page.item.into_iter().flatten().map(Plan::from).collect();
     let all = show(&plans, None).unwrap().text;
     assert_eq!(
         all,
