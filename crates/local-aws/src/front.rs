@@ -13,9 +13,13 @@ use crate::principals::Principal;
 use crate::protocol::{Protocol, Refusal};
 use crate::s3::{NO_FORMS, is_form};
 use crate::sigv4::{Payload, Verifier, claimed_service};
+use crate::tap::{Call, Fate, Tap};
 
 /// The longest body that any of the services but S3 takes: DynamoDB's 16 MiB.
 const MAX_BODY_BYTES: usize = 16 * 1_024 * 1_024;
+
+/// What the caller of a call is told that a [`Tap`] makes fail.
+const FAILED: Refusal = Refusal::ServiceFailed("The local stack was told to let this call fail.");
 
 /// A service behind the front.
 pub trait Service: Send + Sync {
@@ -65,18 +69,26 @@ pub struct Front {
     services: Services,
     /// Told the reason of each signature that is not accepted.
     on_unsigned: Option<Tell>,
+    tap: Option<Arc<dyn Tap>>,
 }
 
 /// A request that may go to its service.
 struct Admitted {
     service: ServiceName,
     caller: Arc<Principal>,
+    action: String,
 }
 
 impl Front {
     /// A front for these services.
     pub fn new(verifier: Arc<Verifier>, authorize: Arc<dyn Authorize>, services: Services) -> Self {
-        Self { verifier, authorize, services, on_unsigned: None }
+        Self { verifier, authorize, services, on_unsigned: None, tap: None }
+    }
+
+    /// Lets somebody decide what becomes of calls.
+    #[must_use]
+    pub fn tapped(self, tap: Arc<dyn Tap>) -> Self {
+        Self { tap: Some(tap), ..self }
     }
 
     /// Tells somebody why a signature was not accepted, in the sentence that its sender is told.
@@ -110,8 +122,11 @@ impl Front {
         let cross_origin = self.services.s3.cross_origin(&head);
         let mut response = match self.verifier.verify_s3(&head) {
             Ok((verified, payload)) => {
-                let request = head.with_body(body);
-                self.services.s3.call(Signed { request, principal: verified.principal, payload }).await
+                let principal = verified.principal;
+                match &self.tap {
+                    None => self.serve_s3(head, body, principal, payload).await,
+                    Some(tap) => self.serve_s3_tapped(&**tap, head, body, principal, payload).await,
+                }
             }
             Err(error) => streamed(self.refuse(Some("s3"), &head, &Refusal::Signature(error))),
         };
@@ -119,12 +134,63 @@ impl Front {
         response
     }
 
+    async fn serve_s3(
+        &self,
+        head: Request<()>,
+        body: Stream,
+        principal: Arc<Principal>,
+        payload: Payload,
+    ) -> StreamedResponse {
+        self.services.s3.call(Signed { request: head.with_body(body), principal, payload }).await
+    }
+
+    async fn serve_s3_tapped(
+        &self,
+        tap: &dyn Tap,
+        head: Request<()>,
+        body: Stream,
+        principal: Arc<Principal>,
+        payload: Payload,
+    ) -> StreamedResponse {
+        let (method, path, caller) =
+            (head.method.clone(), head.uri.path().to_owned(), Arc::clone(&principal));
+        let action = format!("s3:{method}");
+        let call = Call { caller: &caller, action: &action, method: &method, path: &path };
+        let fate = tap.meet(&call);
+        if fate == Fate::Failed {
+            return streamed(Protocol::S3.answer(&FAILED));
+        }
+        let response = self.serve_s3(head, body, principal, payload).await;
+        if fate == Fate::Lost {
+            tap.lose(&call).await;
+        }
+        response
+    }
+
     /// Answers a whole request to one of the services but S3.
     pub(crate) async fn handle_whole(&self, request: Request) -> Response {
         match self.admit(&request) {
-            Ok(Admitted { service, caller }) => self.service(service).call(request, caller).await,
+            Ok(admitted) => match &self.tap {
+                None => self.service(admitted.service).call(request, admitted.caller).await,
+                Some(tap) => self.serve_tapped(&**tap, request, admitted).await,
+            },
             Err(refusal) => self.refuse(claimed_service(&request).as_deref(), &request, &refusal),
         }
+    }
+
+    async fn serve_tapped(&self, tap: &dyn Tap, request: Request, admitted: Admitted) -> Response {
+        let Admitted { service, caller, action } = admitted;
+        let (method, path) = (request.method.clone(), request.uri.path().to_owned());
+        let call = Call { caller: &caller, action: &action, method: &method, path: &path };
+        let fate = tap.meet(&call);
+        if fate == Fate::Failed {
+            return Protocol::of(Some(service.as_str()), &request).answer(&FAILED);
+        }
+        let response = self.service(service).call(request, Arc::clone(&caller)).await;
+        if fate == Fate::Lost {
+            tap.lose(&call).await;
+        }
+        response
     }
 
     fn refuse<B>(&self, claimed: Option<&str>, request: &Request<B>, refusal: &Refusal) -> Response {
@@ -154,7 +220,7 @@ impl Front {
         self.authorize
             .authorize(&caller, service.as_str(), &action, request)
             .map_err(|Denied { message }| Refusal::AccessDenied(message))?;
-        Ok(Admitted { service, caller })
+        Ok(Admitted { service, caller, action })
     }
 
     fn service(&self, name: ServiceName) -> &dyn Service {

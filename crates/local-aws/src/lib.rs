@@ -23,6 +23,7 @@ mod secret;
 mod sessions;
 mod sigv4;
 mod sts;
+mod tap;
 #[cfg(test)]
 mod testing;
 
@@ -39,3 +40,4 @@ pub use secret::Secret;
 pub use sessions::{Session, SessionFacts, Sessions};
 pub use sigv4::{SignatureError, Verified, Verifier};
 pub use sts::{Roles, Sts};
+pub use tap::{Call, Fate, Tap};

@@ -134,6 +134,12 @@ impl Environment {
         self.killed.cancel();
     }
 
+    /// Kills the process before this returns, without waiting for its end.
+    pub(crate) fn kill_at_once(&self) {
+        self.process.kill();
+        self.kill();
+    }
+
     /// Kills the process and waits for its end.
     pub(crate) async fn terminate(&self) {
         self.kill();

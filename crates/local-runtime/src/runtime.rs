@@ -124,6 +124,27 @@ impl Runtime {
         environments.values().filter(|registration| registration.pool.spec().name == function).count()
     }
 
+    /// Kills every environment of a function, idle or running, with `SIGKILL`: none of them does anything more once
+    /// this returns. An invocation that ran in one ends as one whose process has exited. What is returned waits,
+    /// for a bounded time, until the processes have ended.
+    pub fn kill(&self, function: &str) -> impl Future<Output = ()> + Send + use<> {
+        let environments = lock(&self.shared.environments);
+        let killed: Vec<_> = environments
+            .values()
+            .filter(|registration| registration.pool.spec().name == function)
+            .map(|registration| Arc::clone(&registration.environment))
+            .collect();
+        drop(environments);
+        for environment in &killed {
+            environment.kill_at_once();
+        }
+        async move {
+            for environment in killed {
+                environment.terminate().await;
+            }
+        }
+    }
+
     /// Invokes a function and waits for its answer.
     ///
     /// A caller that stops waiting in the queue leaves it. One that stops waiting later changes nothing: the

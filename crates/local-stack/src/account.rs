@@ -89,14 +89,19 @@ impl Account {
         let services = Services {
             dynamodb: Arc::new(DynamoCalls(Arc::clone(&shared.dynamo), gate())),
             api_gateway: Arc::new(ApiGatewayCalls(Arc::new(management), gate(), shared.notices.clone())),
-            lambda: Arc::new(LambdaCalls(Arc::clone(&shared.lambda), gate())),
+            lambda: Arc::new(LambdaCalls {
+                lambda: Arc::clone(&shared.lambda),
+                events: Arc::clone(&shared.events),
+                gate: gate(),
+            }),
             sts: Arc::new(sts),
             // No gate holds its requests back, which take as long as their bodies: its store changes as a whole.
             s3: Arc::clone(&shared.s3) as _,
         };
         let notices = shared.notices.clone();
         let front = Front::new(Arc::clone(&self.verifier), Arc::clone(&self.iam) as _, services)
-            .on_unsigned(move |message| notices.send(Notice::Warning(message.to_owned())));
+            .on_unsigned(move |message| notices.send(Notice::Warning(message.to_owned())))
+            .tapped(Arc::clone(&shared.faults) as _);
         let front = Arc::new(front);
         let limits = Limits { max_header_bytes: 32_768, ..Limits::default() };
         tokio::spawn(local_http::serve_streams(listener, limits, stop, move |request: Request<Stream>| {

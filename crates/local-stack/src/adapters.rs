@@ -12,7 +12,9 @@ use local_aws::{
 use local_gateway::{Authorizer, Caller, Denial, Denied, InvokeFailure, Invoked, Invoker, Management};
 use local_http::{Body, Request, Response};
 use local_runtime::InvokeError;
+use uuid::Uuid;
 
+use crate::events::{By, Event, Events, MAX_EVENT_BYTES, Refused};
 use crate::gate::{Gate, Pass};
 use crate::lambda::Lambda;
 use crate::output::{ManagementCall, Notice, Notices};
@@ -148,7 +150,11 @@ impl Service for DynamoCalls {
 }
 
 /// Lambda's Invoke behind the AWS address.
-pub(crate) struct LambdaCalls(pub(crate) Arc<Lambda>, pub(crate) Gate);
+pub(crate) struct LambdaCalls {
+    pub(crate) lambda: Arc<Lambda>,
+    pub(crate) events: Arc<Events>,
+    pub(crate) gate: Gate,
+}
 
 impl Service for LambdaCalls {
     fn call(&self, request: Request, caller: Arc<Principal>) -> BoxFuture<'_, Response> {
@@ -163,7 +169,7 @@ impl Service for LambdaCalls {
             let (_request, function) = if of_function {
                 (None, None)
             } else {
-                (Some(self.1.request().await), Some(self.1.function().await))
+                (Some(self.gate.request().await), Some(self.gate.function().await))
             };
             self.invoke(request, function).await
         })
@@ -173,18 +179,11 @@ impl Service for LambdaCalls {
 impl LambdaCalls {
     /// `POST /2015-03-31/functions/{name}/invocations`.
     async fn invoke(&self, request: Request, pass: Option<Pass>) -> Response {
-        let error = |status, code, message: &str| {
-            let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-            rest_json_error(status, code, message)
-        };
         let name = lambda_function(request.uri.path());
         let (Some(name), &http::Method::POST) = (name, &request.method) else {
             return error(501, "NotImplemented", "Of Lambda, only Invoke is served here.");
         };
         let kind = request.headers.get("x-amz-invocation-type").and_then(|value| value.to_str().ok());
-        if !matches!(kind, None | Some("RequestResponse")) {
-            return error(501, "NotImplemented", "Of Lambda, only synchronous invocations are served here.");
-        }
         let payload = match request.body {
             Body::Whole(body) if body.is_empty() => Bytes::from_static(b"{}"),
             Body::Whole(body) => body,
@@ -194,7 +193,18 @@ impl LambdaCalls {
             return error(400, "InvalidRequestContentException", "The payload is not JSON.");
         }
         let trace_id = request.headers.get("x-amzn-trace-id").and_then(|value| value.to_str().ok());
-        match self.0.invoke(&name, payload, trace_id.map(str::to_owned), pass).await {
+        let trace_id = trace_id.map(str::to_owned);
+        match kind {
+            None | Some("RequestResponse") => {}
+            Some("Event") => return self.accept(name, payload, trace_id),
+            Some("DryRun") if self.events.knows(&name) => return empty(StatusCode::NO_CONTENT),
+            Some("DryRun") => return unknown_function(&name),
+            Some(_) => {
+                let said = "The invocation type must be RequestResponse, Event or DryRun.";
+                return error(400, "InvalidParameterValueException", said);
+            }
+        }
+        match self.lambda.invoke(&name, payload, trace_id, pass).await {
             Ok(done) => {
                 let mut response = Response::new(done.payload);
                 *response.status_mut() = StatusCode::OK;
@@ -211,9 +221,7 @@ impl LambdaCalls {
                 }
                 response
             }
-            Err(InvokeError::UnknownFunction(name)) => {
-                error(404, "ResourceNotFoundException", &format!("Function not found: {name}"))
-            }
+            Err(InvokeError::UnknownFunction(name)) => unknown_function(&name),
             Err(reason @ InvokeError::RequestTooLarge { .. }) => {
                 error(413, "RequestTooLargeException", &reason.to_string())
             }
@@ -225,6 +233,43 @@ impl LambdaCalls {
             }
         }
     }
+}
+
+impl LambdaCalls {
+    /// Takes an event whose function runs after the answer.
+    fn accept(&self, function: String, payload: Bytes, trace_id: Option<String>) -> Response {
+        let generation = self.events.generation();
+        let name = function.clone();
+        let event = Event { function, payload, trace_id, by: By::Call, generation };
+        match self.events.accept(event, None) {
+            Ok(()) => empty(StatusCode::ACCEPTED),
+            Err(Refused::UnknownFunction) => unknown_function(&name),
+            Err(Refused::TooLarge) => {
+                let said = format!("An event has {MAX_EVENT_BYTES} bytes at most.");
+                error(413, "RequestTooLargeException", &said)
+            }
+            Err(Refused::Full) => error(429, "TooManyRequestsException", "Too many events wait already."),
+        }
+    }
+}
+
+fn error(status: u16, code: &'static str, message: &str) -> Response {
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    rest_json_error(status, code, message)
+}
+
+fn unknown_function(name: &str) -> Response {
+    error(404, "ResourceNotFoundException", &format!("Function not found: {name}"))
+}
+
+/// An answer of Lambda's without a body. Its id is none that a function sees.
+fn empty(status: StatusCode) -> Response {
+    let mut response = Response::new(Bytes::new());
+    *response.status_mut() = status;
+    if let Ok(id) = HeaderValue::from_str(&Uuid::now_v7().to_string()) {
+        response.headers_mut().insert(HeaderName::from_static("x-amzn-requestid"), id);
+    }
+    response
 }
 
 #[cfg(test)]

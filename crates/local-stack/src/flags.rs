@@ -57,6 +57,9 @@ pub struct Flags {
     /// Refuse API Gateway's management calls beyond the rates that AWS publishes.
     #[arg(long)]
     pub management_rates: bool,
+    /// Whether functions run on the template's schedules, by the stack's time.
+    #[arg(long, default_value = "on", value_enum)]
+    pub schedules: Switch,
     /// A parameter of the template; may be repeated.
     #[arg(long = "param", value_name = "NAME=VALUE", value_parser = parameter)]
     pub parameters: Vec<(String, String)>,
@@ -69,6 +72,15 @@ pub struct Flags {
     /// The usage plans.
     #[arg(long, default_value = "infra/usage-plans.yaml")]
     pub usage_plans: PathBuf,
+}
+
+/// Whether something is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Switch {
+    /// It is.
+    On,
+    /// It is not.
+    Off,
 }
 
 /// What a plan's throttle for a route does to the plan's own.

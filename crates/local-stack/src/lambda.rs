@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use anyhow::{Context as _, ensure};
 use bytes::Bytes;
+use futures_util::future::{BoxFuture, ready};
 use http::Uri;
 use local_aws::{Principal, Principals};
 use local_runtime::{
@@ -130,6 +131,26 @@ impl Lambda {
             for spec in built.specs().iter() {
                 built.runtime.replace(spec.clone());
             }
+        }
+    }
+
+    /// Kills what runs a function: it does nothing more once this returns, and what is returned waits for its end.
+    /// What `cargo lambda watch` runs is not this stack's to kill.
+    pub(crate) fn kill(&self, function: &str) -> BoxFuture<'static, ()> {
+        match self {
+            Self::Built(built) => Box::pin(built.runtime.kill(function)),
+            Self::CargoLambda { .. } => Box::pin(ready(())),
+        }
+    }
+
+    /// The credentials that a function of the template is given; none where others run the functions.
+    ///
+    /// # Errors
+    /// Where they cannot be made.
+    pub(crate) fn credentials(&self, function: &Function) -> anyhow::Result<Option<Arc<Principal>>> {
+        match self {
+            Self::Built(built) => built.principal(function).map(Some),
+            Self::CargoLambda { .. } => Ok(None),
         }
     }
 

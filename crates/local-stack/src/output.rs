@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 use std::io::Write as _;
-use std::sync::mpsc;
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime};
 
@@ -14,15 +14,16 @@ use stack_template::{Quota, Throttle};
 use time::OffsetDateTime;
 
 use crate::local_api::refused_by;
+use crate::runs::Run;
 use crate::state::State;
 use crate::templates::rfc3339;
 
 const BOLD: Style = Style::new().bold();
-const DIM: Style = Style::new().dimmed();
-const GREEN: Style = AnsiColor::Green.on_default();
+pub(crate) const DIM: Style = Style::new().dimmed();
+pub(crate) const GREEN: Style = AnsiColor::Green.on_default();
 const YELLOW: Style = AnsiColor::Yellow.on_default();
-const RED: Style = AnsiColor::Red.on_default();
-const CYAN: Style = AnsiColor::Cyan.on_default();
+pub(crate) const RED: Style = AnsiColor::Red.on_default();
+pub(crate) const CYAN: Style = AnsiColor::Cyan.on_default();
 /// Lines that may wait to be printed. A terminal that stands still must not hold requests up.
 const BACKLOG: usize = 10_000;
 
@@ -41,6 +42,8 @@ pub enum LogFormat {
 pub(crate) enum Notice {
     /// A request was answered.
     Request(Box<RequestRecord>),
+    /// A function ran without a request that waited for it.
+    Run(Run),
     /// A function wrote a line.
     Function(OutputLine),
     /// A management call of API Gateway was answered.
@@ -65,18 +68,50 @@ pub(crate) struct ManagementCall {
 
 /// Takes notices from anywhere and never blocks.
 #[derive(Debug, Clone)]
-pub(crate) struct Notices(Option<mpsc::SyncSender<Notice>>);
+pub(crate) struct Notices(Sink);
+
+/// Where notices go.
+#[derive(Debug, Clone)]
+enum Sink {
+    Nowhere,
+    Printer(mpsc::SyncSender<Notice>),
+    Record(Record),
+}
+
+/// Everything that a stack would have shown, in both formats, for tests to search. It is not bounded.
+#[derive(Debug, Clone, Default)]
+pub struct Record(Arc<Mutex<String>>);
+
+impl Record {
+    /// What was shown until now.
+    #[must_use]
+    pub fn text(&self) -> String {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn add(&self, notice: &Notice) {
+        let lines = format!("{}\n{}\n", pretty(notice).unwrap_or_default(), machine(notice));
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push_str(&lines);
+    }
+}
 
 impl Notices {
     /// Shows nothing.
     pub(crate) fn silent() -> Self {
-        Self(None)
+        Self(Sink::Nowhere)
+    }
+
+    /// Keeps everything.
+    pub(crate) fn recorded(record: &Record) -> Self {
+        Self(Sink::Record(record.clone()))
     }
 
     pub(crate) fn send(&self, notice: Notice) {
-        if let Some(sender) = &self.0 {
+        match &self.0 {
+            Sink::Nowhere => {}
             // A full backlog loses lines rather than requests.
-            let _ = sender.try_send(notice);
+            Sink::Printer(sender) => drop(sender.try_send(notice)),
+            Sink::Record(record) => record.add(&notice),
         }
     }
 }
@@ -101,7 +136,7 @@ pub(crate) fn printer(format: LogFormat) -> (Notices, JoinHandle<()>) {
             }
         }
     });
-    (Notices(Some(sender)), thread)
+    (Notices(Sink::Printer(sender)), thread)
 }
 
 /// Writes a line to standard output, without colours where it is no terminal or `NO_COLOR` is set.
@@ -118,6 +153,7 @@ pub(crate) fn progress(line: &str) {
 fn pretty(notice: &Notice) -> Option<String> {
     match notice {
         Notice::Request(record) => Some(request_line(record)),
+        Notice::Run(run) => Some(run.line()),
         Notice::Function(output) => function_line(output),
         Notice::Management(call) => Some(management_line(call)),
         Notice::Info(said) => Some(format!("{CYAN}{said}{CYAN:#}")),
@@ -259,6 +295,7 @@ fn machine(notice: &Notice) -> Value {
             "refused_by": refused_by(record).map(|standing| standing.limit.as_str()),
             "request_id": record.request_id,
         }),
+        Notice::Run(run) => run.json(),
         Notice::Function(output) => json!({
             "type": "function",
             "function": output.function,

@@ -1,12 +1,18 @@
-//! What is made of the template before anything runs.
+//! What is made of the template and the data before anything runs.
 
 use std::collections::BTreeMap;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
+use std::time::SystemTime;
 
 use anyhow::Context as _;
 use local_aws::{Principals, Secret};
+use local_gateway::KeyStore;
 use stack_template::Stack;
 
+use crate::bed::{Bed, is_seeded, note_seeded, plant};
+use crate::shared::Shared;
+use crate::snapshots::Snapshots;
 use crate::state::{AdminCredentials, State, write_private};
 
 /// The tables that programs are told of, by what follows `tenantry-` in their names.
@@ -42,10 +48,13 @@ fn tables(stack: &Stack) -> BTreeMap<String, String> {
     TABLES.iter().filter_map(|table| Some(((*table).to_owned(), named(table)?.name.clone()))).collect()
 }
 
+/// What programs call buckets, and what the template does.
+const BUCKETS: &[(&str, &str)] = &[("files", "FilesBucket"), ("exports", "ExportsBucket")];
+
 /// Names of buckets by what programs call them.
 fn buckets(stack: &Stack) -> BTreeMap<String, String> {
-    let files = stack.buckets.iter().find(|bucket| bucket.logical_id == "FilesBucket");
-    files.map(|bucket| ("files".to_owned(), bucket.name.clone())).into_iter().collect()
+    let named = |id: &str| stack.buckets.iter().find(|bucket| bucket.logical_id == id);
+    BUCKETS.iter().filter_map(|(name, id)| Some(((*name).to_owned(), named(id)?.name.clone()))).collect()
 }
 
 /// What programs are told of a stack, before it has tenants.
@@ -66,4 +75,51 @@ pub(crate) fn describe(
         buckets: buckets(stack),
         tenant_role_arn: stack.outputs.get("TenantRoleArn").cloned().unwrap_or_default(),
     }
+}
+
+/// Makes the demo tenants where they are wanted, with the silos that are named, and keeps the state that new data begins with.
+pub(crate) async fn fill(
+    shared: &Shared,
+    snapshots: &Snapshots,
+    siloed: Option<&[String]>,
+    data: Option<&Path>,
+) -> anyhow::Result<()> {
+    let Shared { lambda, keys, dynamo, s3, clock, .. } = shared;
+    if is_seeded(data) {
+        return Ok(());
+    }
+    if let Some(siloed) = siloed {
+        let stack = shared.live.current();
+        let files = stack.buckets.iter().find(|bucket| bucket.logical_id == "FilesBucket");
+        let files = files.map(|bucket| bucket.name.as_str());
+        let (account_id, region) = (&*stack.account_id, &*stack.region);
+        let functions = &stack.functions;
+        plant(&Bed { lambda, functions, keys, dynamo, s3, files, account_id, region, siloed, clock }).await?;
+        snapshots.save_first(shared)?;
+        // Last: what broke off before this is done again.
+        note_seeded(data)?;
+    } else if !snapshots.has_first() {
+        snapshots.save_first(shared)?;
+    }
+    Ok(())
+}
+
+/// Makes the folder that keeps the data.
+pub(crate) fn make_folder(data: Option<&Path>) -> anyhow::Result<()> {
+    let Some(folder) = data else { return Ok(()) };
+    // It holds keys and tenants' data: a new folder is its owner's alone.
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(folder)
+        .with_context(|| format!("the data folder {} cannot be made", folder.display()))
+}
+
+/// Opens the keys and their counters.
+pub(crate) fn open_keys(data: Option<&Path>, now: SystemTime) -> anyhow::Result<KeyStore> {
+    let Some(folder) = data else { return Ok(KeyStore::in_memory()?) };
+    // The file is locked while it is open: a second stack on the same data ends here.
+    KeyStore::open(&folder.join("gateway.db"), now).context(
+        "the keys cannot be opened: is another stack running on the same data? (--data-dir, --ephemeral)",
+    )
 }

@@ -7,7 +7,7 @@ use local_gateway::LimitRules;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::binaries;
-use crate::flags::{Flags, Functions};
+use crate::flags::{Flags, Functions, Switch};
 use crate::output::{LogFormat, printer, progress, say, table};
 use crate::serve::Ports;
 use crate::stack::{LocalStack, Options};
@@ -77,6 +77,7 @@ async fn start(flags: &Flags, workspace: &Path) -> anyhow::Result<(LocalStack, s
         time: flags.time,
         limits: LimitRules { route_limits: flags.route_limits.into(), ..LimitRules::default() },
         management_rates: flags.management_rates,
+        schedules: flags.schedules == Switch::On,
         state_file: Some(flags.state_file.clone()),
         notices,
         ..Options::ephemeral(flags.template.clone(), flags.usage_plans.clone())

@@ -6,6 +6,7 @@ use anyhow::{Context as _, bail};
 use bytes::Bytes;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 /// A tenant to play with.
 pub(crate) struct Demo {
@@ -19,6 +20,9 @@ pub(crate) struct Demo {
     files: &'static [(&'static str, &'static str, &'static str)],
     pub(crate) suspended: bool,
 }
+
+/// The demo tenant that has a silo, where nobody says otherwise.
+pub(crate) const SILOED: &str = "initech";
 
 /// The demo tenants. Their ids, and so their keys' ids, are fixed: the events of `events/` name them.
 pub(crate) const DEMOS: &[Demo] = &[
@@ -58,8 +62,12 @@ pub(crate) const DEMOS: &[Demo] = &[
     Demo { tenant_id: "umbrella", tier: "free", records: &[], checkpoints: &[], files: &[], suspended: true },
 ];
 
-/// How often a tenant is onboarded where the answer says to try again, as on a machine that is very busy.
+/// The function that makes silos.
+const RECONCILE: &str = "tenants-reconcile";
+/// How often a function is asked where its answer says to try again, as on a machine that is very busy.
 const ATTEMPTS: usize = 5;
+/// The function that tells what keys have used.
+const SNAPSHOT: &str = "usage-snapshot";
 /// The pause that such an answer asks for.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
@@ -68,30 +76,41 @@ pub(crate) fn key_name(tenant_id: &str) -> String {
     format!("tenantry-{tenant_id}-1")
 }
 
+/// Whose a file is, and whether it has a bucket of its own.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Owner<'a> {
+    pub(crate) tenant_id: &'a str,
+    pub(crate) has_silo: bool,
+}
+
 /// What seeding needs of the stack around it.
 pub(crate) trait Seedbed {
     /// Invokes a function and answers the payload.
     async fn invoke(&self, function: &str, payload: Bytes) -> anyhow::Result<Bytes>;
+    /// Whether there is such a function.
+    fn has(&self, function: &str) -> bool;
     /// The id of the key with a name.
     fn key_id(&self, name: &str) -> Option<String>;
     /// Writes an attribute of an item whose key is one string.
     async fn set(&self, table: &str, key: (&str, &str), attribute: (&str, &str)) -> anyhow::Result<()>;
     /// Ends the lease of a tenant that is being onboarded, if there is one.
     async fn release(&self, tenant_id: &str);
-    /// Makes an object of the bucket of files, unless there is one.
-    fn file(&self, key: &str, content_type: &str, text: &str) -> anyhow::Result<()>;
+    /// Makes a file of a tenant, unless there is one.
+    fn file(&self, tenant: Owner<'_>, name: &str, content_type: &str, text: &str) -> anyhow::Result<()>;
     /// Now.
     fn now(&self) -> OffsetDateTime;
 }
 
-/// Brings all demo tenants about. It can be repeated after it broke off anywhere.
-pub(crate) async fn seed(bed: &impl Seedbed) -> anyhow::Result<()> {
+/// Brings all demo tenants about, those of `siloed` with silos. It can be repeated after it broke off anywhere.
+pub(crate) async fn seed(bed: &impl Seedbed, siloed: &[String]) -> anyhow::Result<()> {
     for demo in DEMOS {
+        let has_silo = siloed.iter().any(|id| id == demo.tenant_id) && bed.has(RECONCILE);
         let body = json!({
             "tenant_id": demo.tenant_id,
             "name": demo.tenant_id,
             "email": format!("ops@{}.example", demo.tenant_id),
             "tier": demo.tier,
+            "isolation": if has_silo { "siloed" } else { "pooled" },
         });
         let identity = json!({"userArn": "local-stack"});
         let event = proxy_event("POST", "/tenants", &[], &body, bed.now(), &identity, &[]);
@@ -109,8 +128,11 @@ pub(crate) async fn seed(bed: &impl Seedbed) -> anyhow::Result<()> {
         }
         match answer {
             // 409: an earlier run has done it.
-            (201 | 409, _) => {}
+            (201 | 202 | 409, _) => {}
             (status, body) => bail!("onboarding {} was answered {status}: {body}", demo.tenant_id),
+        }
+        if has_silo {
+            make_silo(bed, demo.tenant_id).await?;
         }
         let key = bed
             .key_id(&key_name(demo.tenant_id))
@@ -125,14 +147,50 @@ pub(crate) async fn seed(bed: &impl Seedbed) -> anyhow::Result<()> {
             put(bed, "checkpoints-put", "/checkpoints/{name}", &[("name", *name)], &body, &key).await?;
         }
         for (name, content_type, text) in demo.files {
-            bed.file(&format!("{}/{name}", demo.tenant_id), content_type, text)?;
+            bed.file(Owner { tenant_id: demo.tenant_id, has_silo }, name, content_type, text)?;
         }
         if demo.suspended {
             bed.set("tenantry-api-keys", ("api_key_id", &key), ("status", "suspended")).await?;
             bed.set("tenantry-tenants", ("tenant_id", demo.tenant_id), ("status", "suspended")).await?;
         }
     }
-    Ok(())
+    snap_usage(bed).await
+}
+
+/// Makes the silo that a demo tenant waits for, as the schedule would a little later.
+async fn make_silo(bed: &impl Seedbed, tenant_id: &str) -> anyhow::Result<()> {
+    run(bed, RECONCILE, json!({"tenant_id": tenant_id})).await
+}
+
+/// Makes the first snapshot of what keys have used, so that they can ask for it at once.
+async fn snap_usage(bed: &impl Seedbed) -> anyhow::Result<()> {
+    if !bed.has(SNAPSHOT) {
+        return Ok(());
+    }
+    run(bed, SNAPSHOT, json!({})).await
+}
+
+/// Runs a task as its schedule does.
+async fn run(bed: &impl Seedbed, task: &str, mut event: Value) -> anyhow::Result<()> {
+    event["time"] = bed.now().format(&Rfc3339).context("the time cannot be written")?.into();
+    let tenant_id = event["tenant_id"].as_str().map(ToOwned::to_owned);
+    let event = event.to_string();
+    let mut answer = Value::Null;
+    for attempt in 0..ATTEMPTS {
+        if attempt > 0 {
+            tokio::time::sleep(RETRY_AFTER).await;
+        }
+        // Whoever held a lease on the tenant ended with the last run of the stack, or with the attempt before.
+        if let Some(tenant_id) = &tenant_id {
+            bed.release(tenant_id).await;
+        }
+        let payload = bed.invoke(task, Bytes::from(event.clone())).await?;
+        answer = serde_json::from_slice(&payload).with_context(|| format!("{task} answered no JSON"))?;
+        if answer["errorType"].is_null() {
+            return Ok(());
+        }
+    }
+    bail!("{task} failed: {answer}")
 }
 
 /// Writes something of the key's tenant. What somebody has written there meanwhile stays.

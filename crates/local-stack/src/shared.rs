@@ -6,6 +6,8 @@ use local_aws::{Dynamo, Iam, S3};
 use local_gateway::{KeyStore, LimitRules, LiveStack};
 
 use crate::clock::StackClock;
+use crate::events::Events;
+use crate::faults::Faults;
 use crate::gate::Gate;
 use crate::lambda::Lambda;
 use crate::output::Notices;
@@ -17,6 +19,8 @@ pub(crate) struct Shared {
     pub(crate) dynamo: Arc<Dynamo>,
     pub(crate) s3: Arc<S3>,
     pub(crate) lambda: Arc<Lambda>,
+    pub(crate) faults: Arc<Faults>,
+    pub(crate) events: Arc<Events>,
     pub(crate) clock: Arc<StackClock>,
     pub(crate) iam: Arc<Iam>,
     pub(crate) rules: LimitRules,

@@ -107,6 +107,7 @@ impl Snapshots {
             .with_context(|| format!("the snapshot {name} cannot be loaded"))?;
         shared.clock.set(jumps)?;
         shared.lambda.forget();
+        shared.events.forget();
         std::fs::remove_file(&marker).context("the snapshot is loaded, and its marker cannot be removed")?;
         Ok(Some(()))
     }

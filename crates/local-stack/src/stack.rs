@@ -1,13 +1,12 @@
 //! The parts, wired.
 
-use std::os::unix::fs::DirBuilderExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use bytes::Bytes;
-use local_aws::{Dynamo, Iam, S3};
+use local_aws::{Dynamo, Iam, Principal, S3};
 use local_gateway::{KeyStore, LimitRules, LiveStack};
 use local_runtime::{OutputLine, Runtime, RuntimeSettings};
 use stack_template::{Api, Authorization, Stack};
@@ -17,17 +16,21 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::account::Account;
-use crate::bed::{Bed, demo_tenants, is_seeded, note_seeded, plant};
+use crate::bed::demo_tenants;
 use crate::binaries::Binaries;
 use crate::cargo_lambda;
 use crate::clock::{StackClock, TimeSource, real};
 use crate::counters::Keeper;
+use crate::events::Events;
+use crate::faults::{Crash, Failing, Faults};
 use crate::flags::Functions;
 use crate::gate::Gate;
 use crate::lambda::Lambda;
 use crate::local_api::{LocalApi, Refusals};
-use crate::output::{Notice, Notices};
-use crate::parts::describe;
+use crate::output::{Notice, Notices, Record};
+use crate::parts::{describe, fill, make_folder, open_keys};
+use crate::schedules;
+use crate::seed::SILOED;
 use crate::serve::{Gateways, Ports};
 use crate::shared::Shared;
 use crate::snapshots::Snapshots;
@@ -63,19 +66,23 @@ pub struct Options {
     pub watch: Option<PathBuf>,
     /// Whether demo tenants are made.
     pub seed: bool,
+    /// The demo tenants that are given silos.
+    pub siloed: Vec<String>,
     /// The stack's time.
     pub time: TimeSource,
     /// What holds for every plan's limits.
     pub limits: LimitRules,
     /// Whether the published rates of management calls are enforced.
     pub management_rates: bool,
+    /// Whether functions run on the template's schedules.
+    pub schedules: bool,
     /// Where programs are told, if anywhere.
     pub state_file: Option<PathBuf>,
     pub(crate) notices: Notices,
 }
 
 impl Options {
-    /// On free ports, in memory, silent, with the binaries beside this executable.
+    /// On free ports, in memory, silent, without schedules, with the binaries beside this executable.
     #[must_use]
     pub fn ephemeral(template: PathBuf, usage_plans: PathBuf) -> Self {
         Self {
@@ -89,12 +96,24 @@ impl Options {
             binaries: crate::binaries::folder().unwrap_or_default(),
             watch: None,
             seed: true,
+            siloed: vec![SILOED.to_owned()],
             time: TimeSource::Real,
             limits: LimitRules::default(),
             management_rates: false,
+            schedules: false,
             state_file: None,
             notices: Notices::silent(),
         }
+    }
+}
+
+impl Options {
+    /// Keeps everything that the stack will have shown, for tests to search.
+    #[must_use]
+    pub fn record(&mut self) -> Record {
+        let record = Record::default();
+        self.notices = Notices::recorded(&record);
+        record
     }
 }
 
@@ -158,16 +177,21 @@ impl LocalStack {
         sweep(&dynamo, &s3, &shutdown);
         let (lambda, mut cargo_lambda) =
             functions(&options, &stack, &account, &aws_endpoint_url, &shutdown).await?;
+        let (lambda, gate) = (Arc::new(lambda), Gate::default());
+        let live = Arc::new(LiveStack::new(Arc::clone(&stack)));
+        let events = Events::new(&lambda, &live, &gate, &clock, &options.notices, shutdown.child_token());
         let shared = Arc::new(Shared {
-            live: Arc::new(LiveStack::new(Arc::clone(&stack))),
+            faults: Arc::new(Faults::new(Arc::clone(&lambda))),
+            events: Arc::new(events),
+            live,
             keys,
             dynamo,
             s3,
-            lambda: Arc::new(lambda),
+            lambda,
             clock,
             iam: Arc::clone(&account.iam),
             rules: options.limits,
-            gate: Gate::default(),
+            gate,
             changing: Mutex::default(),
             notices: options.notices.clone(),
         });
@@ -194,7 +218,7 @@ impl LocalStack {
         }
         let snapshots = Arc::new(Snapshots::open(data)?);
         snapshots.finish(&shared)?;
-        fill(&shared, &snapshots, options.seed, data).await?;
+        fill(&shared, &snapshots, options.seed.then_some(&options.siloed[..]), data).await?;
 
         let refusals = Arc::new(Refusals::new(options.notices.clone()));
         let local =
@@ -209,20 +233,11 @@ impl LocalStack {
         if let Some(api) = control_api {
             apis.push(gateways.serve(ports.admin, api, None)?);
         }
-        tokio::spawn(templates.watch(Arc::clone(&shared), shutdown.clone()));
-        if let Some(workspace) = options.watch {
-            tokio::spawn(sources::watch(workspace, options.binaries, Arc::clone(&shared), shutdown));
-        }
-
-        let ahead = shared.clock.ahead();
-        if !ahead.is_zero() {
-            let ahead = crate::clock::in_words(ahead);
-            let said = format!("the clock is {ahead} ahead, as it was left; POST /_local/reset sets it back");
-            shared.notices.send(Notice::Info(said));
-        }
+        attend(&options, &templates, &shared, &shutdown);
+        remind_of_the_clock(&shared);
         let mut state = describe(&stack, [api_url, admin_url, aws_endpoint_url], account.admin);
         if options.seed {
-            state.tenants = demo_tenants(&shared.keys);
+            state.tenants = demo_tenants(&shared.keys, &shared.dynamo).await;
         }
         let running = Self {
             state,
@@ -263,6 +278,13 @@ impl LocalStack {
         &self.shared.iam
     }
 
+    /// The values of the keys that there are, for tests to search places where none may be.
+    #[must_use]
+    pub fn key_values(&self) -> Vec<String> {
+        let keys = self.shared.keys.list("", None, usize::MAX).items;
+        keys.iter().map(|key| key.value.expose().to_owned()).collect()
+    }
+
     /// The database itself, behind no signature and no policy, to measure what those cost.
     #[must_use]
     pub fn database(&self) -> Arc<Dynamo> {
@@ -275,12 +297,53 @@ impl LocalStack {
         Arc::clone(&self.shared.s3)
     }
 
+    /// The keys themselves, behind no management call, to make many of them at once.
+    #[must_use]
+    pub fn keys(&self) -> Arc<KeyStore> {
+        Arc::clone(&self.shared.keys)
+    }
+
+    /// The credentials that a function of the template runs with, to try what they open; none under `cargo lambda
+    /// watch`.
+    ///
+    /// # Errors
+    /// Where there is no such function.
+    pub fn credentials_of(&self, function: &str) -> anyhow::Result<Option<Arc<Principal>>> {
+        let stack = self.stack();
+        let found = stack.functions.iter().find(|known| known.name == function);
+        self.shared.lambda.credentials(found.with_context(|| format!("there is no function {function}"))?)
+    }
+
     /// Invokes a function and answers its payload, be it an answer or an error.
     ///
     /// # Errors
     /// Where it was not run.
     pub async fn invoke(&self, function: &str, payload: Bytes) -> anyhow::Result<Bytes> {
         Ok(self.shared.lambda.invoke(function, payload, None, None).await?.payload)
+    }
+
+    /// How many asynchronous invocations wait, run, or will be tried again: those that callers have asked for and
+    /// those of schedules.
+    #[must_use]
+    pub fn waiting_events(&self) -> usize {
+        self.shared.events.waiting()
+    }
+
+    /// Lets a function die right behind the `n`-th call (from 1) by which it changes something at AWS from now on: the
+    /// call is carried out, every process of the function is killed, and the call is not answered. Calls of the
+    /// function's role count, those of sessions that it assumes do not; under cargo lambda none does. It is off again
+    /// when what is returned is dropped.
+    #[must_use]
+    pub fn crash_after(&self, function: &str, n: usize) -> Crash {
+        self.shared.faults.crash_after(function, n)
+    }
+
+    /// Makes calls of a function to AWS fail with a fault of the service's (500), without an effect, until what is
+    /// returned is dropped. `calls` names them as [`Crash::seen`] does, reading ones as well; with `*` at its end, all
+    /// that begin so, such as `apigateway:*`.
+    #[must_use]
+    pub fn fail_calls(&self, function: &str, calls: &str) -> Failing {
+        self.shared.faults.fail_calls(function, calls)
     }
 
     /// Stops: no new requests, running ones end within a bound, and only then the functions, the AWS services
@@ -295,6 +358,7 @@ impl LocalStack {
             // A server that failed is stopped as well.
             let _ = api.await;
         }
+        self.shared.events.stop().await;
         self.shared.lambda.stop().await;
         if let Some(watch) = self.cargo_lambda {
             watch.stop().await;
@@ -312,6 +376,27 @@ fn sweep(dynamo: &Arc<Dynamo>, s3: &Arc<S3>, shutdown: &CancellationToken) {
     tokio::spawn(async move { dynamo.sweep_expired(SWEEP, stop).await });
     let (s3, stop) = (Arc::clone(s3), shutdown.clone());
     tokio::spawn(async move { s3.abort_old_uploads(SWEEP, stop).await });
+}
+
+/// Does what nobody asks for by a request, until the stack stops: edits, schedules and builds.
+fn attend(options: &Options, templates: &Arc<Templates>, shared: &Arc<Shared>, shutdown: &CancellationToken) {
+    tokio::spawn(Arc::clone(templates).watch(Arc::clone(shared), shutdown.clone()));
+    if options.schedules {
+        tokio::spawn(schedules::run(Arc::clone(shared), shutdown.clone()));
+    }
+    if let Some(workspace) = options.watch.clone() {
+        let binaries = options.binaries.clone();
+        tokio::spawn(sources::watch(workspace, binaries, Arc::clone(shared), shutdown.clone()));
+    }
+}
+
+fn remind_of_the_clock(shared: &Shared) {
+    let ahead = shared.clock.ahead();
+    if !ahead.is_zero() {
+        let ahead = crate::clock::in_words(ahead);
+        let said = format!("the clock is {ahead} ahead, as it was left; POST /_local/reset sets it back");
+        shared.notices.send(Notice::Info(said));
+    }
 }
 
 /// Who runs the functions, and the `cargo lambda watch` that does, if one does.
@@ -348,42 +433,6 @@ async fn functions(
     }
     let watch = cargo_lambda::Watch::start(&environment, options.lambda_port, &options.binaries).await?;
     Ok((Lambda::cargo_lambda(watch.url(), variables), Some(watch)))
-}
-
-/// Makes the demo tenants where they are wanted, and keeps the state that new data begins with.
-async fn fill(shared: &Shared, snapshots: &Snapshots, seed: bool, data: Option<&Path>) -> anyhow::Result<()> {
-    let Shared { lambda, keys, dynamo, s3, clock, .. } = shared;
-    if is_seeded(data) {
-        return Ok(());
-    }
-    if seed {
-        let files = shared.live.current().buckets.first().map(|bucket| bucket.name.clone());
-        plant(&Bed { lambda, keys, dynamo, s3, files: files.as_deref(), clock }).await?;
-        snapshots.save_first(shared)?;
-        // Last: what broke off before this is done again.
-        note_seeded(data)?;
-    } else if !snapshots.has_first() {
-        snapshots.save_first(shared)?;
-    }
-    Ok(())
-}
-
-fn make_folder(data: Option<&Path>) -> anyhow::Result<()> {
-    let Some(folder) = data else { return Ok(()) };
-    // It holds keys and tenants' data: a new folder is its owner's alone.
-    std::fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(folder)
-        .with_context(|| format!("the data folder {} cannot be made", folder.display()))
-}
-
-fn open_keys(data: Option<&Path>, now: SystemTime) -> anyhow::Result<KeyStore> {
-    let Some(folder) = data else { return Ok(KeyStore::in_memory()?) };
-    // The file is locked while it is open: a second stack on the same data ends here.
-    KeyStore::open(&folder.join("gateway.db"), now).context(
-        "the keys cannot be opened: is another stack running on the same data? (--data-dir, --ephemeral)",
-    )
 }
 
 async fn show(mut lines: mpsc::Receiver<OutputLine>, notices: Notices) {

@@ -10,6 +10,7 @@ use crate::data::{policy, session_length};
 use crate::model::{Authorization, Function, Role, Route};
 use crate::node::Node;
 use crate::properties::{Notes, Properties};
+use crate::schedule::{asynchronous, schedule};
 
 const TYPE: &str = "AWS::Serverless::Function";
 const METHODS: &[&str] = &["ANY", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"];
@@ -45,7 +46,7 @@ pub(crate) fn read(
         variables
     });
     let role_name = format!("{}-{logical_id}Role", place.stack_name);
-    let function = Function {
+    let mut function = Function {
         logical_id: logical_id.to_owned(),
         arn: format!("arn:aws:lambda:{}:{}:function:{name}", place.region, place.account_id),
         timeout: Duration::from_secs(properties.number("Timeout", 1..=900).unwrap_or(3)),
@@ -58,6 +59,8 @@ pub(crate) fn read(
         reserved_concurrency: properties
             .number("ReservedConcurrentExecutions", 0..=u64::from(u32::MAX))
             .and_then(|count| u32::try_from(count).ok()),
+        asynchronous: asynchronous(&properties),
+        schedules: Vec::new(),
         name,
     };
     let role = Role {
@@ -70,7 +73,7 @@ pub(crate) fn read(
     };
     if let Some(events) = properties.map("Events") {
         for entry in events.all() {
-            event(notes, logical_id, &function.name, &entry.key, &entry.value, apis);
+            event(place, &mut function, &entry.key, &entry.value, apis);
         }
     }
     if let Some(runtime) = properties.get("Runtime")
@@ -115,27 +118,23 @@ fn policies(notes: &Notes, logical_id: &str, properties: &Properties<'_>) -> Vec
     policies
 }
 
-fn event(
-    notes: &Notes,
-    logical_id: &str,
-    function: &str,
-    event_name: &str,
-    node: &Node,
-    apis: &mut [Declared],
-) {
-    let event = Properties::of(notes, logical_id, format!("{TYPE}/Events/{event_name}"), node);
+fn event(place: &Place<'_>, function: &mut Function, event_name: &str, node: &Node, apis: &mut [Declared]) {
+    let (notes, logical_id) = (place.notes, function.logical_id.clone());
+    let event = Properties::of(notes, &logical_id, format!("{TYPE}/Events/{event_name}"), node);
     let kind = event.required("Type");
     match kind.as_str() {
-        "Api" => {
-            if let Some(properties) = event.map("Properties") {
-                route(notes, logical_id, function, properties, apis);
-            } else {
-                event.refuse(event.line, "Properties is missing");
+        "Api" | "Schedule" => match event.map("Properties") {
+            None => event.refuse(event.line, "Properties is missing"),
+            Some(properties) if kind == "Api" => {
+                route(notes, &logical_id, &function.name, properties, apis);
             }
-        }
-        "Schedule" | "ScheduleV2" => {
+            Some(properties) => {
+                function.schedules.extend(schedule(place, &logical_id, event_name, properties));
+            }
+        },
+        "ScheduleV2" => {
             event.pass(&["Properties"]);
-            notes.ignore(format!("{TYPE}/Events/{kind}"));
+            event.refuse(event.line, "a ScheduleV2 is not understood: a Schedule with a rate is");
         }
         _ => {
             event.pass(&["Properties"]);

@@ -16,6 +16,7 @@ mod plans;
 mod properties;
 mod read;
 mod resources;
+mod schedule;
 mod scope;
 
 pub use error::{Finding, Inputs, ReadError, Sources};

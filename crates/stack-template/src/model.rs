@@ -119,6 +119,37 @@ pub struct Function {
     pub role: String,
     /// `ReservedConcurrentExecutions`, where set.
     pub reserved_concurrency: Option<u32>,
+    /// What becomes of events that it is invoked with asynchronously.
+    pub asynchronous: Asynchronous,
+    /// When it is invoked without being asked, in the order of the file. Those that are switched off are left out.
+    pub schedules: Vec<Schedule>,
+}
+
+/// What becomes of the events of asynchronous invocations (`EventInvokeConfig`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Asynchronous {
+    /// How old an event may be when its function runs: a minute to six hours.
+    pub max_age: Duration,
+    /// How often it is tried again when the function fails: at most twice.
+    pub max_retries: u32,
+}
+
+/// Lambda's defaults: six hours, and twice.
+impl Default for Asynchronous {
+    fn default() -> Self {
+        Self { max_age: Duration::from_hours(6), max_retries: 2 }
+    }
+}
+
+/// A rule that invokes a function at a rate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Schedule {
+    /// ARN of the rule.
+    pub rule_arn: String,
+    /// From one invocation to the next, and until the first one: whole minutes.
+    pub every: Duration,
+    /// The JSON that the function is invoked with; without it, a `Scheduled Event`.
+    pub input: Option<String>,
 }
 
 /// A DynamoDB table.

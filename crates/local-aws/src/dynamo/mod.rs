@@ -1,5 +1,6 @@
 //! DynamoDB: dynoxide's database and server, and the calls that reach it.
 
+mod backups;
 mod forward;
 mod server;
 mod tables;
@@ -131,6 +132,9 @@ impl Dynamo {
 impl Service for Dynamo {
     fn call(&self, request: Request, _: Arc<Principal>) -> BoxFuture<'_, Response> {
         Box::pin(async move {
+            if backups::is_meant(&request) {
+                return backups::update(&self.forward, &request).await;
+            }
             if !forward::changes_a_table(&request) {
                 return self.forward.call(request).await;
             }

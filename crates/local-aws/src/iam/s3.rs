@@ -100,6 +100,13 @@ fn about(operation: &str) -> (About, &'static [&'static str]) {
         "GetBucketVersioning" => (About::Bucket("GetBucketVersioning"), &["versioning"]),
         "CreateBucket" => (About::Bucket("CreateBucket"), &[]),
         "DeleteBucket" => (About::Bucket("DeleteBucket"), &[]),
+        // Not all of these actions have the names of their operations.
+        "PutBucketCors" => (About::Bucket("PutBucketCORS"), &["cors"]),
+        "PutBucketEncryption" => (About::Bucket("PutEncryptionConfiguration"), &["encryption"]),
+        "PutBucketLifecycleConfiguration" => (About::Bucket("PutLifecycleConfiguration"), &["lifecycle"]),
+        "PutBucketOwnershipControls" => (About::Bucket("PutBucketOwnershipControls"), &["ownershipControls"]),
+        "PutBucketPolicy" => (About::Bucket("PutBucketPolicy"), &["policy"]),
+        "PutPublicAccessBlock" => (About::Bucket("PutBucketPublicAccessBlock"), &["publicAccessBlock"]),
         "ListBuckets" => (About::Buckets, &["bucket-region", "continuation-token", "max-buckets", "prefix"]),
         _ => (About::Other, &[]),
     }

@@ -250,3 +250,19 @@ fn whether_an_object_is_missing_is_told_to_who_may_list_without_a_prefix() {
     assert_eq!((&*list.action, &*list.resource), ("s3:ListBucket", BUCKET));
     assert_eq!(key(&list, "s3:prefix"), None);
 }
+
+#[test]
+fn what_a_bucket_is_given_is_judged_by_the_actions_of_iam() {
+    for (operation, query, action) in [
+        ("CreateBucket", "", "s3:CreateBucket"),
+        ("PutBucketCors", "?cors", "s3:PutBucketCORS"),
+        ("PutBucketEncryption", "?encryption", "s3:PutEncryptionConfiguration"),
+        ("PutBucketLifecycleConfiguration", "?lifecycle", "s3:PutLifecycleConfiguration"),
+        ("PutBucketOwnershipControls", "?ownershipControls", "s3:PutBucketOwnershipControls"),
+        ("PutBucketPolicy", "?policy", "s3:PutBucketPolicy"),
+        ("PutPublicAccessBlock", "?publicAccessBlock", "s3:PutBucketPublicAccessBlock"),
+    ] {
+        assert_eq!(actions(&of(operation, &bucket(), query, &[]), BUCKET), [action]);
+        assert_eq!(foreign_parameter(operation, query.strip_prefix('?')), None, "{operation}");
+    }
+}

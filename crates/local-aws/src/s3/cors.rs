@@ -58,7 +58,7 @@ pub(super) fn preflight(buckets: &BTreeMap<String, Bucket>, head: &Request<()>) 
     response
 }
 
-/// The rules of the bucket that a request is for. A bucket that is not the template's has none.
+/// The rules of the bucket that a request is for. One of which none were set has none.
 fn rules<'a>(buckets: &'a BTreeMap<String, Bucket>, head: &Request<()>) -> &'a [CorsRule] {
     let path = head.uri.path().strip_prefix('/').unwrap_or_default();
     let bucket =

@@ -10,6 +10,7 @@ mod conditions;
 mod cors;
 mod operations;
 mod request;
+mod settings;
 mod store;
 mod sums;
 
@@ -38,6 +39,7 @@ pub(crate) use request::{NO_FORMS, is_form};
 
 use access::{Access, Secrets};
 use operations::Operations;
+use settings::Known;
 use store::{Attributes, NewObject, Store, StoreError, StoredSum, WriteCondition};
 use sums::Algorithm;
 
@@ -52,8 +54,8 @@ pub struct S3 {
 
 struct Shared {
     store: Arc<Store>,
-    /// The template's buckets, by name: what holds for them.
-    buckets: RwLock<Arc<BTreeMap<String, Bucket>>>,
+    /// What is set of buckets.
+    known: RwLock<Known>,
     iam: Arc<Iam>,
     clock: Arc<dyn Clock>,
     region: String,
@@ -80,7 +82,7 @@ impl S3 {
     ) -> Result<Self, Error> {
         let store = Store::open(folder).map_err(failed)?;
         Ok(Self {
-            shared: Arc::new(Shared { store, buckets: RwLock::default(), iam, clock, region: region.into() }),
+            shared: Arc::new(Shared { store, known: RwLock::default(), iam, clock, region: region.into() }),
         })
     }
 
@@ -96,9 +98,7 @@ impl S3 {
                 Err(error) => return Err(failed(error)),
             }
         }
-        let by_name = buckets.iter().map(|bucket| (bucket.name.clone(), bucket.clone())).collect();
-        *self.shared.buckets.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(by_name);
-        Ok(())
+        self.shared.set_template(buckets).map_err(failed)
     }
 
     /// Copies everything into a folder, which is made. This blocks.
@@ -116,7 +116,8 @@ impl S3 {
     ///
     /// [`Error::Objects`].
     pub fn load(&self, folder: &Path) -> Result<(), Error> {
-        self.shared.store.load(folder).map_err(failed)
+        self.shared.store.load(folder).map_err(failed)?;
+        self.shared.reread_settings().map_err(failed)
     }
 
     /// Gives up unfinished uploads as the buckets' lifecycles say, every so often, until `shutdown`. One that
@@ -226,7 +227,7 @@ impl Shared {
     }
 
     fn buckets(&self) -> Arc<BTreeMap<String, Bucket>> {
-        Arc::clone(&self.buckets.read().unwrap_or_else(PoisonError::into_inner))
+        self.known.read().unwrap_or_else(PoisonError::into_inner).by_name()
     }
 
     fn abort_old_uploads(&self) -> Result<(), StoreError> {

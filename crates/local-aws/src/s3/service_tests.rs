@@ -189,3 +189,70 @@ async fn what_a_role_may_not_do_is_denied_before_anything_is_written() {
     assert!(server.ask(&refused, batch).await.text().contains("AccessDenied"));
     assert_eq!(ask("GET", "/files/t/acme/a", &[], b"").await, 200);
 }
+
+#[tokio::test]
+async fn what_a_bucket_is_given_holds_or_is_refused() {
+    let server = Server::start().await;
+    let place = "<CreateBucketConfiguration><LocationConstraint>eu-central-1</LocationConstraint>\
+                 </CreateBucketConfiguration>";
+    let cors = "<CORSConfiguration><CORSRule><AllowedMethod>PUT</AllowedMethod>\
+                <AllowedOrigin>https://a.example</AllowedOrigin></CORSRule></CORSConfiguration>";
+    let lifecycle = |prefix: &str| {
+        format!(
+            "<LifecycleConfiguration><Rule><Filter><Prefix>{prefix}</Prefix></Filter><Status>Enabled</Status>\
+             <AbortIncompleteMultipartUpload><DaysAfterInitiation>1</DaysAfterInitiation>\
+             </AbortIncompleteMultipartUpload></Rule></LifecycleConfiguration>"
+        )
+    };
+    let encryption = |algorithm: &str| {
+        format!(
+            "<ServerSideEncryptionConfiguration><Rule><ApplyServerSideEncryptionByDefault>\
+             <SSEAlgorithm>{algorithm}</SSEAlgorithm></ApplyServerSideEncryptionByDefault></Rule>\
+             </ServerSideEncryptionConfiguration>"
+        )
+    };
+    let ownership = |of: &str| {
+        format!("<OwnershipControls><Rule><ObjectOwnership>{of}</ObjectOwnership></Rule></OwnershipControls>")
+    };
+    let no_access = "<PublicAccessBlockConfiguration><BlockPublicAcls>true</BlockPublicAcls>\
+                     </PublicAccessBlockConfiguration>";
+    let refused = (501, "NotImplemented".to_owned());
+    for (target, body, expected) in [
+        ("/none?cors", cors.to_owned(), (404, "NoSuchBucket".to_owned())),
+        ("/none?policy", "{}".to_owned(), (404, "NoSuchBucket".to_owned())),
+        ("/own", place.to_owned(), (200, String::new())),
+        ("/own", place.to_owned(), (409, "BucketAlreadyOwnedByYou".to_owned())),
+        ("/own?cors", cors.to_owned(), (200, String::new())),
+        ("/own?lifecycle", lifecycle(""), (200, String::new())),
+        ("/own?lifecycle", lifecycle("logs/"), refused.clone()),
+        ("/own?encryption", encryption("AES256"), (200, String::new())),
+        ("/own?encryption", encryption("aws:kms"), refused.clone()),
+        ("/own?ownershipControls", ownership("BucketOwnerEnforced"), (200, String::new())),
+        ("/own?ownershipControls", ownership("ObjectWriter"), refused.clone()),
+        ("/own?publicAccessBlock", no_access.to_owned(), (200, String::new())),
+        ("/own?policy", "no policy".to_owned(), (400, "MalformedPolicy".to_owned())),
+        // What holds for the template's bucket is the template's to say.
+        ("/files?cors", cors.to_owned(), refused.clone()),
+        ("/files?lifecycle", lifecycle(""), refused.clone()),
+    ] {
+        let put = request("PUT", target, &[], "");
+        let answer =
+            server.ask(&signed(&server.signer(), put, &sha256(body.as_bytes())), body.as_bytes()).await;
+        assert_eq!(answer.code(), expected, "{target} {body}");
+    }
+    let allowed = async |bucket: &str| {
+        let read =
+            server.admin("GET", &format!("/{bucket}?location"), &[("origin", "https://a.example")]).await;
+        let put = server.admin("PUT", &format!("/{bucket}/a"), &[("origin", "https://a.example")]).await;
+        [read, put].map(|answer| answer.header("access-control-allow-origin").map(ToOwned::to_owned))
+    };
+    assert_eq!(allowed("own").await, [None, Some("https://a.example".to_owned())]);
+    assert_eq!(allowed("files").await, [None, None]);
+    for target in ["/own/a", "/own"] {
+        assert_eq!(server.admin("DELETE", target, &[]).await.status, 204);
+    }
+    let again = request("PUT", "/own", &[], "");
+    let again = signed(&server.signer(), again, &sha256(place.as_bytes()));
+    assert_eq!(server.ask(&again, place.as_bytes()).await.status, 200);
+    assert_eq!(allowed("own").await, [None, None], "a new bucket has nothing of an old one");
+}

@@ -9,10 +9,11 @@ mod wire;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{HeaderValue, StatusCode, header};
+use http::{HeaderValue, Method, StatusCode, header};
 use local_http::{Body, Request, Response};
 use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
+use tokio::sync::Semaphore;
 
 use crate::error::Error;
 use crate::exchange::{ERROR_TYPE, REQUEST_ID, header_value, micros, request_id};
@@ -28,6 +29,8 @@ pub struct Management {
     stack: Arc<LiveStack>,
     clock: Clock,
     rates: Option<Rates>,
+    /// Held by the one call that puts a key into a plan, where the rates are enforced.
+    entering: Arc<Semaphore>,
     /// When the stages were deployed, in seconds since 1970.
     made: u64,
 }
@@ -37,7 +40,8 @@ impl Management {
     #[must_use]
     pub fn new(keys: Arc<KeyStore>, stack: Arc<LiveStack>, clock: Clock, with_rates: bool) -> Self {
         let made = micros(clock()) / 1_000_000;
-        Self { keys, stack, clock, rates: with_rates.then(Rates::default), made }
+        let entering = Arc::new(Semaphore::new(1));
+        Self { keys, stack, clock, rates: with_rates.then(Rates::default), entering, made }
     }
 
     /// Answers one call.
@@ -49,8 +53,19 @@ impl Management {
         {
             return Failure::too_many_requests().answer();
         }
+        let enters = request.method == Method::POST && request.uri.path().ends_with("/keys");
+        let turn = if self.rates.is_some() && enters {
+            // AWS takes keys into plans one at a time (A).
+            match Arc::clone(&self.entering).try_acquire_owned() {
+                Ok(turn) => Some(turn),
+                Err(_) => return Failure::concurrent().answer(),
+            }
+        } else {
+            None
+        };
         // A write waits for the disk, which must not hold up the requests of other tasks.
         let done = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
             let call = read(&request)?;
             calls::carry_out(call, &keys, &stack, at, made).map_err(Failure::from)
         });
@@ -79,6 +94,15 @@ impl Failure {
             status: StatusCode::TOO_MANY_REQUESTS,
             code: "TooManyRequestsException",
             message: "Too Many Requests".to_owned(),
+        }
+    }
+
+    fn concurrent() -> Self {
+        Self {
+            status: StatusCode::CONFLICT,
+            code: "ConflictException",
+            message: "Unable to complete operation due to concurrent modification. Please try again later."
+                .to_owned(),
         }
     }
 

@@ -8,7 +8,7 @@ use local_runtime::{FunctionSpec, InvokeOptions, MAX_RESPONSE_BYTES, Stream};
 use serde_json::json;
 use tokio::time::timeout;
 
-use crate::support::{LONG, Stack, eventually, mode, now, spec};
+use crate::support::{Gate, LONG, Stack, eventually, mode, now, spec};
 
 #[tokio::test]
 async fn a_function_sees_its_request_and_nothing_of_this_process() {
@@ -85,6 +85,30 @@ async fn a_killed_function_is_told_and_the_environment_is_replaced() {
     let id = invocation.request_id;
     assert_eq!(kind, "Runtime.ExitError");
     assert_eq!(message, format!("RequestId: {id} Error: Runtime exited with error: signal: killed"));
+    assert!(stack.assert_works().await.cold);
+}
+
+#[tokio::test]
+async fn a_function_is_killed_in_all_its_environments_idle_and_running() {
+    let stack = Stack::start(spec(2)).await;
+    let gate = Gate::open().await;
+    let held = async {
+        let (one, two) = (gate.arrival().await, gate.arrival().await);
+        let (idle, running) = if one.n == 1 { (one, two) } else { (two, one) };
+        idle.release().await;
+        running
+    };
+    let (killed, running) = (stack.failure(gate.wait(2)), stack.answer(gate.wait(1)));
+    let end = async {
+        let (_held, _idle) = tokio::join!(held, running);
+        assert_eq!(stack.runtime.environments("function"), 2);
+        stack.runtime.kill("function").await;
+        stack.runtime.kill("another").await;
+    };
+    let ((_, kind, message), ()) = tokio::join!(killed, end);
+    assert_eq!(kind, "Runtime.ExitError");
+    assert!(message.ends_with("Runtime exited with error: signal: killed"), "{message}");
+    eventually(|| stack.runtime.environments("function") == 0).await;
     assert!(stack.assert_works().await.cold);
 }
 

@@ -147,6 +147,52 @@ fn events_that_are_no_map_are_found() {
     expect(&findings(&text, PLANS, &[]), "template.yaml", line_of(&text, "[Route]"), "Put", "map");
 }
 
+/// Gives `things-put` one more event.
+#[track_caller]
+fn event(event: &str, message: &str) {
+    let old = "      FunctionName: things-put\n      Timeout: 5\n      Events:\n";
+    template(old, &format!("{old}        Clock: {event}\n"), "        Clock:", "Put", message);
+}
+
+#[test]
+fn a_schedule_that_is_no_rate_is_found() {
+    for (schedule, message) in [
+        ("cron(0 12 * * ? *)", "is a cron expression"),
+        ("rate(5 minute)", "must be like rate(5 minutes)"),
+        ("rate(1 minutes)", "must be like rate(5 minutes)"),
+        ("rate(0 minutes)", "must be like rate(5 minutes)"),
+        ("rate(+5 minutes)", "must be like rate(5 minutes)"),
+        ("rate(5 seconds)", "must be like rate(5 minutes)"),
+        ("5 minutes", "must be like rate(5 minutes)"),
+    ] {
+        event(&format!("{{ Type: Schedule, Properties: {{ Schedule: \"{schedule}\" }} }}"), message);
+    }
+    event("{ Type: Schedule, Properties: { Description: none } }", "Schedule is missing");
+    event("{ Type: Schedule }", "Properties is missing");
+    event(
+        "{ Type: ScheduleV2, Properties: { ScheduleExpression: rate(5 minutes) } }",
+        "a Schedule with a rate is",
+    );
+}
+
+#[test]
+fn a_schedules_input_that_is_no_json_and_what_is_not_understood_of_it_is_found() {
+    let with = |rest: &str| format!("{{ Type: Schedule, Properties: {{ Schedule: rate(1 day), {rest} }} }}");
+    event(&with("Input: \"{\""), "Input must be a text of JSON");
+}
+
+#[test]
+fn retries_and_ages_of_events_beyond_lambdas_are_found() {
+    for (config, message) in [
+        ("MaximumRetryAttempts: 3", "from 0 to 2"),
+        ("MaximumEventAgeInSeconds: 59", "from 60 to 21600"),
+        ("DestinationConfig: {}", "DestinationConfig of"),
+    ] {
+        let new = format!("      FunctionName: things-put\n      EventInvokeConfig: {{ {config} }}\n");
+        template("      FunctionName: things-put\n", &new, "EventInvokeConfig", "Put", message);
+    }
+}
+
 #[test]
 fn an_unknown_method_is_found() {
     template("            Method: PUT", "            Method: PUTT", "PUTT", "Put", "PUTT");

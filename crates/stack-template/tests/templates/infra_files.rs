@@ -43,6 +43,7 @@ fn the_routes_are_those_of_the_design() {
         routes,
         [
             ("GET", "/tenant", "tenant-get"),
+            ("GET", "/usage", "usage-get"),
             ("POST", "/records/{collection}", "records-create"),
             ("GET", "/records/{collection}", "records-list"),
             ("GET", "/records/{collection}/{id}", "records-get"),
@@ -62,9 +63,13 @@ fn the_routes_are_those_of_the_design() {
             ("GET", "/tenants/{tenant_id}", "admin-tenants-get"),
             ("GET", "/tenants", "admin-tenants-list"),
             ("PATCH", "/tenants/{tenant_id}", "admin-tenants-update"),
+            ("DELETE", "/tenants/{tenant_id}", "admin-tenants-delete"),
             ("GET", "/tenants/{tenant_id}/keys", "admin-keys-list"),
             ("POST", "/tenants/{tenant_id}/keys", "admin-keys-create"),
             ("DELETE", "/tenants/{tenant_id}/keys/{api_key_id}", "admin-keys-delete"),
+            ("GET", "/tenants/{tenant_id}/usage", "admin-usage-get"),
+            ("GET", "/usage", "admin-usage-list"),
+            ("POST", "/tenants/{tenant_id}/usage/grants", "admin-usage-grant"),
         ]
     );
 }
@@ -191,7 +196,7 @@ fn the_tenants_roles_are_assumed_by_their_functions_with_exactly_the_three_tags(
     let good = [("tenant-id", "acme"), ("api-key-id", "k1"), ("isolation", "pooled")];
     for (name, function, other) in [
         ("tenantry-tenant-access", "CredentialsCreate", "RecordsGet"),
-        ("tenantry-tenant-function", "RecordsGet", "CredentialsCreate"),
+        ("tenantry-tenant-function", "RecordsGet", "TenantGet"),
     ] {
         let role = stack.roles.iter().find(|role| role.name == name).expect("a role for tenants");
         assert!(trusts(role, function, &good), "{name}");
@@ -230,7 +235,7 @@ fn in_session_mode_functions_hold_no_grant_on_tenants_data_but_may_assume_the_ro
         for Named { policy, .. } in &role.policies {
             for statement in policy.statements() {
                 let resources = statement.resources().unwrap_or_default();
-                for table in ["records", "checkpoints"] {
+                for table in ["records", "checkpoints", "idempotency"] {
                     let reaches = resources.iter().any(|resource| resource.ends_with(table));
                     assert!(!reaches, "{} reaches {resources:?}", function.name);
                 }
@@ -256,7 +261,9 @@ fn no_function_reaches_a_bucket_of_another_account() {
         for Named { policy, .. } in &role.policies {
             let document = policy.to_json();
             for statement in document["Statement"].as_array().expect("statements in a list") {
-                if texts(&statement["Action"]).iter().any(|action| action.starts_with("s3:")) {
+                // A bucket that is made is the caller's.
+                let reaches = |action: &str| action.starts_with("s3:") && action != "s3:CreateBucket";
+                if texts(&statement["Action"]).into_iter().any(reaches) {
                     let account = &statement["Condition"]["StringEquals"]["s3:ResourceAccount"];
                     assert_eq!(*account, "123456789012", "{}: {statement}", role.name);
                     reaching += 1;
@@ -281,7 +288,8 @@ fn every_tier_has_a_largest_file() {
 #[test]
 fn pages_of_any_origin_may_use_presigned_urls_unless_origins_are_named() {
     let stack = stack();
-    let [bucket] = stack.buckets.as_slice() else { panic!("one bucket") };
+    let [bucket, exports] = stack.buckets.as_slice() else { panic!("two buckets") };
+    assert!(exports.cors.is_empty(), "no page has any business with exports");
     let [rule] = bucket.cors.as_slice() else { panic!("one rule") };
     assert_eq!(rule.allowed_methods, ["GET", "PUT", "HEAD"]);
     assert_eq!(rule.allowed_origins, ["*"]);

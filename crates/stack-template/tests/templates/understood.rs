@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use stack_template::Function;
+
 use crate::common::{PLANS, TEMPLATE, stack, with};
 
 /// The value of `things-put`'s variable where the template gives it so.
@@ -105,15 +107,53 @@ fn a_method_may_be_written_in_any_case() {
     assert_eq!(stack(&text, PLANS, &[]).apis[0].routes[1].method, "ANY");
 }
 
-#[test]
-fn a_schedule_is_listed_and_no_error() {
+/// `things-put` with properties of its own and one more event.
+fn put_with(properties: &str, event: &str) -> Function {
     let text = with(
         TEMPLATE,
         "      FunctionName: things-put\n      Timeout: 5\n      Events:\n",
-        "      FunctionName: things-put\n      Timeout: 5\n      Events:\n        Clock: { Type: Schedule, Properties: { Schedule: rate(5 minutes) } }\n",
+        &format!(
+            "      FunctionName: things-put\n      Timeout: 5\n{properties}      Events:\n        Clock: {event}\n"
+        ),
     );
-    let ignored = stack(&text, PLANS, &[]).ignored;
-    assert!(ignored.iter().any(|ignored| ignored.what.contains("Schedule")), "{ignored:?}");
+    stack(&text, PLANS, &[]).functions[1].clone()
+}
+
+fn schedule(rest: &str) -> String {
+    format!("{{ Type: Schedule, Properties: {{ {rest} }} }}")
+}
+
+#[test]
+fn a_schedule_has_its_rate_its_rule_and_its_input() {
+    for (rate, seconds) in
+        [("1 minute", 60), ("5 minutes", 300), ("1 hour", 3_600), ("2 hours", 7_200), ("7 days", 604_800)]
+    {
+        let function = put_with("", &schedule(&format!("Schedule: rate({rate})")));
+        let [read] = function.schedules.as_slice() else { panic!("one schedule") };
+        assert_eq!(read.every, Duration::from_secs(seconds));
+        assert_eq!(read.rule_arn, "arn:aws:events:eu-central-1:123456789012:rule/shop-PutClock");
+        assert_eq!(read.input, None);
+    }
+    let named = schedule("Schedule: rate(1 day), Name: daily, Input: '{\"a\": 1}', Enabled: true");
+    let named = &put_with("", &named).schedules[0];
+    assert_eq!(named.rule_arn, "arn:aws:events:eu-central-1:123456789012:rule/daily");
+    assert_eq!(named.input.as_deref(), Some("{\"a\": 1}"));
+}
+
+#[test]
+fn a_schedule_that_is_switched_off_is_none() {
+    let off = schedule("Schedule: rate(1 day), Enabled: false");
+    assert_eq!(put_with("", &off).schedules, []);
+}
+
+#[test]
+fn a_function_that_fails_is_retried_as_its_configuration_says_or_as_lambda_does() {
+    let hourly = schedule("Schedule: rate(1 hour)");
+    let default = put_with("", &hourly).asynchronous;
+    assert_eq!((default.max_age, default.max_retries), (Duration::from_hours(6), 2));
+    let given = "      EventInvokeConfig: { MaximumEventAgeInSeconds: 60, MaximumRetryAttempts: 0 }\n";
+    let given = put_with(given, &hourly).asynchronous;
+    assert_eq!((given.max_age, given.max_retries), (Duration::from_mins(1), 0));
 }
 
 #[test]

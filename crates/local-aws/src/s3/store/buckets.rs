@@ -27,8 +27,30 @@ impl Store {
                     return Err(StoreError::BucketNotEmpty);
                 }
             }
+            change.tx.execute("DELETE FROM bucket_settings WHERE bucket = ?1", params![name])?;
             let deleted = change.tx.execute("DELETE FROM buckets WHERE name = ?1", params![name])?;
             if deleted == 0 { Err(StoreError::NoSuchBucket) } else { Ok(()) }
+        })
+    }
+
+    /// Keeps a setting of a bucket, in place of the one of its kind that there is.
+    pub(crate) fn set_bucket(&self, name: &str, kind: &str, value: &str) -> Result<(), StoreError> {
+        self.change(|change| {
+            super::require_bucket(&change.tx, name)?;
+            change.tx.execute(
+                "INSERT OR REPLACE INTO bucket_settings (bucket, kind, value) VALUES (?1, ?2, ?3)",
+                params![name, kind, value],
+            )?;
+            Ok(())
+        })
+    }
+
+    /// All settings of buckets: the bucket, the kind and the value.
+    pub(crate) fn bucket_settings(&self) -> Result<Vec<(String, String, String)>, StoreError> {
+        self.read(|db| {
+            let mut statement = db.prepare_cached("SELECT bucket, kind, value FROM bucket_settings")?;
+            let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+            Ok(rows.collect::<Result<_, _>>()?)
         })
     }
 

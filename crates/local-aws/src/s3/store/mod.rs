@@ -36,6 +36,10 @@ const SCHEMA: &str = "
     CREATE TABLE IF NOT EXISTS buckets (
         name TEXT PRIMARY KEY, created INTEGER NOT NULL
     ) STRICT;
+    CREATE TABLE IF NOT EXISTS bucket_settings (
+        bucket TEXT NOT NULL, kind TEXT NOT NULL, value TEXT NOT NULL,
+        PRIMARY KEY (bucket, kind)
+    ) STRICT;
     CREATE TABLE IF NOT EXISTS objects (
         bucket TEXT NOT NULL, key BLOB NOT NULL, size INTEGER NOT NULL, etag TEXT NOT NULL,
         modified INTEGER NOT NULL, segments BLOB NOT NULL, attributes TEXT NOT NULL,

@@ -5,7 +5,7 @@ use std::path::Path;
 use rusqlite::MAIN_DB;
 
 use super::blobs::{make_folder, path_in};
-use super::{Store, StoreError};
+use super::{SCHEMA, Store, StoreError};
 
 const METADATA: &str = "metadata.db";
 
@@ -37,8 +37,10 @@ impl Store {
                 }
             }
             inner.db.restore(MAIN_DB, folder.join(METADATA), None::<fn(_)>)?;
+            // It may have been saved before there was one of the tables.
+            inner.db.execute_batch(SCHEMA)?;
         } else {
-            let tables = ["buckets", "objects", "uploads", "parts", "blobs"];
+            let tables = ["buckets", "bucket_settings", "objects", "uploads", "parts", "blobs"];
             let tx = inner.db.transaction()?;
             for table in tables {
                 tx.execute(&format!("DELETE FROM {table}"), [])?;

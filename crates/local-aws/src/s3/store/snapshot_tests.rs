@@ -109,3 +109,22 @@ fn a_store_in_memory_is_saved_and_loaded_too() {
     bench.store.load(&snapshot).expect("a snapshot");
     assert_is_as_filled(&bench);
 }
+
+#[test]
+fn what_is_set_of_buckets_is_as_it_was_saved_and_goes_with_its_bucket() {
+    let bench = filled();
+    let set = |value: &str| bench.store.set_bucket(BUCKET, "lifecycle", value).expect("a bucket");
+    let all = || bench.store.bucket_settings().expect("rows");
+    set("1");
+    let before = all();
+    let (_folder, snapshot) = saved(&bench.store);
+    set("2");
+    assert_ne!(all(), before);
+    bench.store.load(&snapshot).expect("a snapshot");
+    assert_eq!(all(), before);
+    assert!(matches!(bench.store.set_bucket("none", "cors", "[]"), Err(StoreError::NoSuchBucket)));
+    bench.store.create_bucket("another", now()).expect("a new bucket");
+    bench.store.set_bucket("another", "cors", "[]").expect("a bucket");
+    bench.store.delete_bucket("another").expect("it is empty");
+    assert_eq!(all(), before);
+}
