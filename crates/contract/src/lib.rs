@@ -9,9 +9,11 @@ mod grammar;
 mod json;
 mod lifecycle;
 mod members;
+mod offboarding;
 mod problem;
 mod record;
 mod tenant;
+mod usage;
 
 pub use checkpoint::Checkpoint;
 pub use credentials::{
@@ -28,12 +30,17 @@ pub use grammar::{
 };
 pub use json::{Json, JsonError, Number};
 pub use lifecycle::{
-    AuditEntry, KeyPage, KeyRequest, NewKey, TenantChange, TenantPage, TenantSnapshot, is_contact,
-    is_email_address, is_tenant_name, is_tier_name,
+    AuditEntry, Granted, KeyPage, KeyRequest, NewKey, QuotaGrant, TenantChange, TenantPage, TenantSnapshot,
+    is_contact, is_email_address, is_tenant_name, is_tier_name,
 };
+pub use offboarding::{ExportCounts, ExportPlace, GraceError, GraceSeconds, Offboarding, OffboardingStage};
 pub use problem::{CATALOGUE, FieldError, Kind, MEDIA_TYPE, Problem, ProblemDocument};
 pub use record::{Page, Record};
 pub use tenant::{
     AdminTenant, Isolation, IssuedKey, KeyStatus, KeySummary, OnboardRequest, Onboarded, TenantDetails,
     TenantStatus, TenantView, TransitionError, UnknownWord,
+};
+pub use usage::{
+    KeyUsage, NearLimit, NearLimitPage, OutOfRange, PlanQuota, QuotaPercent, QuotaPeriod, QuotaUsage,
+    RequestRate, RouteRate, TenantUsagePage, Usage, UsageDay, UsageDays,
 };

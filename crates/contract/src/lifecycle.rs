@@ -12,6 +12,8 @@ use crate::{Isolation, IssuedKey, Json, KeySummary, Problem, TenantDetails, Tena
 const MAX_CONTACT: usize = 4_096;
 /// Most seconds for which a rotated key goes on working: 30 days.
 const MAX_OVERLAP: u32 = 2_592_000;
+/// Most requests that are granted at once.
+const MAX_GRANT: u32 = 1_000_000_000;
 
 /// Whether a text is a tenant's display name: 1 to 200 printable characters.
 #[must_use]
@@ -167,13 +169,64 @@ impl KeyRequest {
     }
 }
 
+/// `POST /tenants/{tenant_id}/usage/grants`: more quota for a key, in the present period.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QuotaGrant {
+    /// The key; it can be left out where the tenant has one working key alone.
+    pub api_key_id: Option<String>,
+    /// How many requests more: 1 to 1,000,000,000.
+    pub requests: u32,
+}
+
+impl QuotaGrant {
+    /// Reads the members of a body, so that one answer names all that is wrong.
+    ///
+    /// # Errors
+    /// 422 with a pointer for each member that cannot be taken.
+    pub fn read(members: &[(String, Json)]) -> Result<Self, Problem> {
+        let mut refusals = Refusals::default();
+        refusals.require(&[], members, &["requests"]);
+        let (mut api_key_id, mut requests) = (None, None);
+        for (name, value) in members {
+            let at = &[name.as_str()][..];
+            match name.as_str() {
+                "api_key_id" => {
+                    let taken = text(value, is_key_id, "must be the id of one of the tenant's keys");
+                    api_key_id = refusals.take(at, taken);
+                }
+                "requests" => match whole(value).filter(|requests| (1..=MAX_GRANT).contains(requests)) {
+                    Some(taken) => requests = Some(taken),
+                    None => refusals.add(at, "must be a whole number from 1 to 1000000000"),
+                },
+                _ => refusals.add(at, "is no member of this request: api_key_id and requests are"),
+            }
+        }
+        refusals.or(requests.map(|requests| Self { api_key_id, requests }))
+    }
+}
+
+/// The answer to a grant.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Granted {
+    /// The key.
+    pub api_key_id: String,
+    /// How many requests were granted.
+    pub requests: u32,
+    /// How many it had left with them.
+    pub remaining: u32,
+}
+
 fn is_key_id(text: &str) -> bool {
     (1..=40).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric())
 }
 
 fn seconds(value: &Json) -> Option<u32> {
+    whole(value).filter(|seconds| *seconds <= MAX_OVERLAP)
+}
+
+fn whole(value: &Json) -> Option<u32> {
     let Json::Number(number) = value else { return None };
-    number.as_str().parse().ok().filter(|seconds| *seconds <= MAX_OVERLAP)
+    number.as_str().parse().ok()
 }
 
 /// `GET /tenants`: a page of tenants in the order of their ids.
@@ -213,6 +266,9 @@ pub struct AuditEntry {
     pub actor: String,
     /// What was done, such as `tenant.update`.
     pub action: String,
+    /// What the tenant before and after does not tell, such as the quota that a key was granted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
     /// The tenant before, `null` where there was none.
     pub before: Option<TenantSnapshot>,
     /// The tenant after.
@@ -284,6 +340,25 @@ mod tests {
             let read = TenantChange::read(&members(&format!(r#"{{"status": "{status}"}}"#)));
             let given = matches!(status, TenantStatus::Active | TenantStatus::Suspended);
             assert_eq!(read.is_ok(), given, "{status}");
+        }
+    }
+
+    #[test]
+    fn a_grant_says_how_much_and_perhaps_to_which_key() {
+        let asked = QuotaGrant::read(&members(r#"{"requests": 500}"#)).unwrap();
+        assert_eq!(asked, QuotaGrant { api_key_id: None, requests: 500 });
+        let asked = QuotaGrant::read(&members(r#"{"requests": 1000000000, "api_key_id": "k1"}"#)).unwrap();
+        assert_eq!(asked.api_key_id.as_deref(), Some("k1"));
+        for (body, at) in [
+            ("{}", "/requests"),
+            (r#"{"requests": 0}"#, "/requests"),
+            (r#"{"requests": 1000000001}"#, "/requests"),
+            (r#"{"requests": 1.5}"#, "/requests"),
+            (r#"{"requests": "5"}"#, "/requests"),
+            (r#"{"requests": 5, "api_key_id": "k/1"}"#, "/api_key_id"),
+            (r#"{"requests": 5, "x": 1}"#, "/x"),
+        ] {
+            assert_eq!(pointers(&QuotaGrant::read(&members(body)).unwrap_err()), [at], "{body}");
         }
     }
 

@@ -54,12 +54,18 @@ catalogue! {
     NotFound = 404, "not-found", "Not found";
     /// The request contradicts the present state.
     Conflict = 409, "conflict", "Conflict";
+    /// A request with the same `Idempotency-Key` is at work.
+    IdempotencyKeyInUse = 409, "idempotency-key-in-use", "Idempotency key in use";
+    /// The account has nearly as many API keys as it may.
+    KeyLimit = 409, "key-limit", "No room for another API key";
     /// `If-Match` or `If-None-Match` did not hold.
     PreconditionFailed = 412, "precondition-failed", "Precondition failed";
     /// The body, or the record that it would make, is too large.
     PayloadTooLarge = 413, "payload-too-large", "Payload too large";
     /// The body is JSON, but not of the form that is due.
     InvalidBody = 422, "invalid-body", "Invalid body";
+    /// The `Idempotency-Key` belongs to another request.
+    IdempotencyKeyReused = 422, "idempotency-key-reused", "Idempotency key reused";
     /// A throttle of the usage plan.
     TooManyRequests = 429, "too-many-requests", "Too many requests";
     /// The quota of the usage plan.
@@ -149,6 +155,20 @@ impl Problem {
     #[must_use]
     pub fn precondition_failed() -> Self {
         Self::new(Kind::PreconditionFailed, "The resource is not in the state that the request requires.")
+    }
+
+    /// 409 for an `Idempotency-Key` whose first request is at work.
+    #[must_use]
+    pub fn idempotency_key_in_use() -> Self {
+        let detail = "A request with this Idempotency-Key is being worked on; repeat it later.";
+        Self::new(Kind::IdempotencyKeyInUse, detail).with_retry_after(1)
+    }
+
+    /// 422 for an `Idempotency-Key` that came with another path or body before.
+    #[must_use]
+    pub fn idempotency_key_reused() -> Self {
+        let detail = "This Idempotency-Key came with another request before; choose a new one.";
+        Self::new(Kind::IdempotencyKeyReused, detail)
     }
 
     /// 413 for a body that is longer than the endpoint takes, both in bytes.

@@ -210,6 +210,8 @@ pub struct AdminTenant {
     pub tenant: TenantDetails,
     /// Its keys; never their values.
     pub keys: Vec<KeySummary>,
+    /// How it leaves, where it does.
+    pub offboarding: Option<crate::Offboarding>,
     /// What was last done to it, the newest first, where the request is to be told.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub audit: Option<Vec<crate::AuditEntry>>,

@@ -10,8 +10,9 @@ use time::OffsetDateTime;
 use crate::ControlError;
 use crate::desk::{Change, Desk};
 use crate::item::TenantItem;
+use crate::leaving::Leaving;
 use crate::pending::Pending;
-use crate::reading::summary;
+use crate::reading::{has_ended, summary};
 
 /// Changes of tenants, on behalf of an operator.
 #[derive(Debug, Clone)]
@@ -41,7 +42,8 @@ impl Changes {
     ///
     /// # Errors
     /// [`ControlError::NotFound`]; [`ControlError::Version`]; [`ControlError::Invalid`] for a tier without a
-    /// plan; [`ControlError::Transition`] and [`ControlError::Inactive`] for a step that there is not;
+    /// plan; [`ControlError::TooManyKeys`] for one that allows fewer keys than the tenant has;
+    /// [`ControlError::Transition`] and [`ControlError::Inactive`] for a step that there is not;
     /// [`ControlError::Stale`] and [`ControlError::Busy`] where another request is at work.
     pub async fn update(
         &self,
@@ -52,21 +54,28 @@ impl Changes {
     ) -> Result<AdminTenant, ControlError> {
         // A suspension waits for nothing, or work that cannot be done would keep the tenant served.
         let is_urgent = change.status == Some(TenantStatus::Suspended) && change.tier.is_none();
-        let before =
-            if is_urgent { self.desk.reader.tenant(id).await? } else { self.desk.ready(id, now).await? };
+        let before = match if is_urgent { None } else { Some(self.desk.ready(id, now).await) } {
+            None => self.desk.reader.tenant(id).await?,
+            // A move into a plan that is gone is replaced by one into another.
+            Some(Err(ControlError::NoPlan)) if change.tier.is_some() => self.desk.reader.tenant(id).await?,
+            Some(ready) => ready?,
+        };
         if !is_required(before.version) {
             return Err(ControlError::Version(before.tenant_id));
         }
         let contexts = self.desk.keys(&before).await?;
         let mut after = intended(&before, change)?;
         if after == before {
-            if !before.pending.is_empty() {
+            // A suspension that holds already is answered so, whoever is at work on what is owed to it.
+            if !before.pending.is_empty() && !before.is_held(now) {
                 self.desk.ready(id, now).await?;
             }
             return Ok(shown(&before, &contexts, now));
         }
         if after.tier != before.tier {
+            self.check_number(&contexts, &after.tier, now)?;
             let moved = self.moved(&before, &after.tier, now).await?;
+            after.pending.retain(|work| !matches!(work, Pending::Tier { .. }));
             after.pending.push(moved);
         }
         let mut action = if after.tier == before.tier { "tenant.update" } else { "tenant.tier" };
@@ -76,7 +85,12 @@ impl Changes {
             action = if is_served { "tenant.resume" } else { "tenant.suspend" };
         }
         let actor = self.operator.arn().to_owned();
-        let change = Change { before, after, contexts, removed: Vec::new(), action, actor };
+        let undone = before.offboarding.as_ref().filter(|_| after.offboarding.is_none());
+        let detail = undone.map(|leaving| {
+            format!("the offboarding is undone; what was exported to {} is kept", leaving.export.prefix)
+        });
+        let (removed, request) = (Vec::new(), None);
+        let change = Change { before, after, contexts, removed, request, action, actor, detail };
         let finished = Box::pin(self.desk.carry_through(change, now)).await?;
         Ok(shown(&finished.tenant, &finished.contexts, now))
     }
@@ -95,25 +109,61 @@ impl Changes {
                 detail: "must be a tier that has a usage plan".to_owned(),
             }]));
         }
+        let owed = before.pending.iter().find_map(|work| match work {
+            Pending::Tier { used, noted_at, .. } => Some((used.clone(), *noted_at)),
+            Pending::EnableKeys
+            | Pending::DisableKeys
+            | Pending::NewKey(_)
+            | Pending::DropKey { .. }
+            | Pending::DeleteKey { .. }
+            | Pending::MakeSilo(_)
+            | Pending::Grant { .. } => None,
+        });
+        if let Some((used, noted_at)) = owed {
+            return Ok(Pending::Tier { to: to.to_owned(), used, noted_at });
+        }
         let mut used = BTreeMap::new();
         if let Some(from) = gateway.plan(&before.tier).await?
-            && let Some(quota) = from.quota
+            && let Some(limit) = from.limit()
         {
             for key in &before.keys {
                 if let Some(remaining) = gateway.remaining(&from, key, now).await? {
-                    used.insert(key.clone(), quota.saturating_sub(remaining));
+                    used.insert(key.clone(), i64::from(limit) - i64::from(remaining));
                 }
             }
         }
-        Ok(Pending::Tier { from: before.tier.clone(), to: to.to_owned(), used })
+        Ok(Pending::Tier { to: to.to_owned(), used, noted_at: now })
+    }
+
+    /// Checks that the tenant has no more working keys than another tier allows.
+    fn check_number(
+        &self,
+        contexts: &[KeyItem],
+        tier: &str,
+        now: OffsetDateTime,
+    ) -> Result<(), ControlError> {
+        let most = self.desk.key_limits.of(tier);
+        let working = contexts.iter().filter(|key| !has_ended(key, now)).count();
+        if working > most { Err(ControlError::TooManyKeys(most)) } else { Ok(()) }
     }
 }
 
 /// The tenant as the request wants it to be.
 fn intended(before: &TenantItem, change: &TenantChange) -> Result<TenantItem, ControlError> {
     let mut after = before.clone();
-    if !matches!(before.status, TenantStatus::Active | TenantStatus::Suspended) {
-        return Err(ControlError::Inactive(before.tenant_id.clone()));
+    match (&before.offboarding, before.status, change.status) {
+        (_, TenantStatus::Active | TenantStatus::Suspended, _) => {}
+        (Some(leaving), TenantStatus::Deleting | TenantStatus::Deleted, _) if !leaving.can_be_undone() => {
+            return Err(ControlError::Purged(before.tenant_id.clone()));
+        }
+        // Whoever says that the tenant is to be served, or suspended and no more, undoes its offboarding.
+        (Some(_), TenantStatus::Deleting, Some(_)) => {
+            after.status = before.status.become_status(TenantStatus::Suspended)?;
+            after.offboarding = None;
+        }
+        (_, TenantStatus::Provisioning | TenantStatus::Deleting | TenantStatus::Deleted, _) => {
+            return Err(ControlError::Inactive(before.tenant_id.clone()));
+        }
     }
     let TenantChange { name, email, contact, tier, status, status_reason } = change.clone();
     after.name = name.unwrap_or(after.name);
@@ -121,7 +171,9 @@ fn intended(before: &TenantItem, change: &TenantChange) -> Result<TenantItem, Co
     after.contact = contact.unwrap_or(after.contact);
     after.tier = tier.unwrap_or(after.tier);
     if let Some(status) = status.filter(|status| *status != before.status) {
-        after.status = before.status.become_status(status)?;
+        if status != after.status {
+            after.status = after.status.become_status(status)?;
+        }
         // The reason of the other status is none of this one.
         after.status_reason = None;
     }
@@ -129,10 +181,12 @@ fn intended(before: &TenantItem, change: &TenantChange) -> Result<TenantItem, Co
     Ok(after)
 }
 
-fn shown(tenant: &TenantItem, contexts: &[KeyItem], now: OffsetDateTime) -> AdminTenant {
+/// The answer to a change.
+pub(crate) fn shown(tenant: &TenantItem, contexts: &[KeyItem], now: OffsetDateTime) -> AdminTenant {
     AdminTenant {
         tenant: tenant.details(),
         keys: contexts.iter().map(|key| summary(key, now)).collect(),
+        offboarding: tenant.offboarding.as_ref().map(Leaving::shown),
         audit: None,
     }
 }
@@ -153,7 +207,10 @@ mod tests {
             isolation: Isolation::Pooled,
         };
         let now = OffsetDateTime::UNIX_EPOCH;
-        TenantItem { status, ..TenantItem::intent("acme".parse().unwrap(), &request, now, now) }
+        TenantItem {
+            status,
+            ..TenantItem::intent("acme".parse().unwrap(), &request, "arn", None, (now, now))
+        }
     }
 
     fn to(status: TenantStatus) -> TenantChange {

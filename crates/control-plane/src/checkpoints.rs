@@ -9,11 +9,10 @@ use aws_sdk_dynamodb::types::{
 use tenant_context::{ApiKeyId, AwsFailure, Meter};
 
 use crate::ControlError;
+use crate::batch::Batches;
 
-/// Items that `BatchWriteItem` takes at most.
-const BATCH: i32 = 25;
-/// How often what DynamoDB has not processed is sent again. What is left then is left to the next attempt.
-const ROUNDS: usize = 5;
+/// Items of one page, as many as are written at once.
+const PAGE: i32 = 25;
 
 /// The table of checkpoints, over all keys.
 #[derive(Debug)]
@@ -58,7 +57,7 @@ impl KeysCheckpoints {
                 .key_condition_expression("api_key_id = :key")
                 .expression_attribute_values(":key", AttributeValue::S(key.to_string()))
                 .consistent_read(true)
-                .limit(BATCH)
+                .limit(PAGE)
                 .set_exclusive_start_key(start)
                 .return_consumed_capacity(ReturnConsumedCapacity::Total)
                 .send()
@@ -76,28 +75,14 @@ impl KeysCheckpoints {
     }
 
     async fn write(&self, writes: Vec<WriteRequest>) -> Result<(), ControlError> {
-        if writes.is_empty() {
-            return Ok(());
-        }
-        let mut left = HashMap::from([(self.table.clone(), writes)]);
-        for _ in 0..ROUNDS {
-            let written = self
-                .dynamodb
-                .batch_write_item()
-                .set_request_items(Some(left))
-                .return_consumed_capacity(ReturnConsumedCapacity::Total)
-                .send()
-                .await
-                .map_err(AwsFailure::of("BatchWriteItem on the checkpoints table"))?;
-            for consumed in written.consumed_capacity() {
-                self.meter.add(Some(consumed));
-            }
-            left = written.unprocessed_items.unwrap_or_default();
-            if left.values().all(Vec::is_empty) {
-                return Ok(());
-            }
-        }
-        Err(ControlError::Incomplete("checkpoints: DynamoDB has not written them all"))
+        let batches = Batches {
+            dynamodb: &self.dynamodb,
+            table: &self.table,
+            meter: &self.meter,
+            operation: "BatchWriteItem on the checkpoints table",
+            incomplete: "checkpoints: DynamoDB has not written them all",
+        };
+        batches.write(writes).await
     }
 }
 

@@ -2,23 +2,27 @@
 //!
 //! A change is one transaction: the tenant in its next version, the contexts of its keys, a row of the audit,
 //! and the work that API Gateway owes to it. The work is done afterwards, under the tenant's lease, by whoever
-//! made the change; where that one broke off, by whoever comes next once the lease is over.
+//! made the change; where that one broke off, by whoever comes next once the lease is over. A key that nobody
+//! would be told the value of is not made then: its making is undone.
 
 use std::sync::Arc;
 
-use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
-use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, ReturnConsumedCapacity, TransactWriteItem};
-use tenant_context::{ApiKeyId, Aws, AwsFailure, KeyItem, OpenError, Table, TenantId};
+use tenant_context::{ApiKeyId, Aws, IdempotencyItem, KeyItem, KeyLimits, OpenError, Table, TenantId};
 use time::{Duration, OffsetDateTime};
 
 use crate::ControlError;
 use crate::audit::{AuditItem, Stage};
 use crate::checkpoints::KeysCheckpoints;
 use crate::gateway::{Gateway, GatewayKey};
-use crate::item::{TenantItem, timestamp, write};
-use crate::onboarding::LEASE;
-use crate::pending::Pending;
+use crate::item::TenantItem;
+use crate::pending::{Pending, abandoned};
 use crate::reading::Reader;
+use crate::repeats;
+use crate::writes::Seen;
+
+/// How long an attempt has a tenant to itself, counted from the time of its request or event: longer than the
+/// oldest event of a schedule (60 s) and the longest run of a function (55 s) together.
+pub(crate) const LEASE: Duration = Duration::seconds(120);
 
 /// Tables and gateway, for whoever changes tenants.
 #[derive(Debug)]
@@ -26,7 +30,10 @@ pub struct Desk {
     pub(crate) reader: Reader,
     pub(crate) gateway: Gateway,
     pub(crate) checkpoints: KeysCheckpoints,
-    audit: String,
+    /// Most working keys of a tenant, by its tier.
+    pub(crate) key_limits: KeyLimits,
+    pub(crate) audit: String,
+    requests: String,
 }
 
 /// A change that is to be committed.
@@ -39,10 +46,12 @@ pub(crate) struct Change {
     pub(crate) contexts: Vec<KeyItem>,
     /// The keys that it had and is to have no longer.
     pub(crate) removed: Vec<ApiKeyId>,
-    /// What is done, for the audit.
+    /// The request, where it has an `Idempotency-Key`.
+    pub(crate) request: Option<IdempotencyItem>,
+    /// What is done, by whom, and what the snapshots before and after do not tell, for the audit.
     pub(crate) action: &'static str,
-    /// Who does it.
     pub(crate) actor: String,
+    pub(crate) detail: Option<String>,
 }
 
 /// A change whose work is done.
@@ -55,6 +64,15 @@ pub(crate) struct Finished {
     pub(crate) key: Option<GatewayKey>,
 }
 
+/// What becomes of a key whose making broke off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Takeover {
+    /// It is made: whoever asked for it has asked again, and is told its value.
+    Resume,
+    /// It is made undone.
+    Abandon,
+}
+
 impl Desk {
     pub(crate) fn open(aws: &Aws) -> Result<Arc<Self>, OpenError> {
         Ok(Arc::new(Self {
@@ -65,7 +83,9 @@ impl Desk {
                 table: aws.table(Table::Checkpoints)?.to_owned(),
                 meter: aws.meter().clone(),
             },
+            key_limits: aws.key_limits().clone(),
             audit: aws.table(Table::Audit)?.to_owned(),
+            requests: aws.table(Table::Idempotency)?.to_owned(),
         }))
     }
 
@@ -74,47 +94,85 @@ impl Desk {
         self.reader.keys(tenant).await
     }
 
-    /// The tenant with nothing left to do for it: what an attempt that broke off has left is finished first.
+    /// The tenant with nothing left to do for it: what an attempt that broke off has left is finished first. A
+    /// tenant that is being onboarded is left as it is.
     ///
     /// # Errors
     /// [`ControlError::NotFound`]; [`ControlError::Busy`] while another attempt holds the lease.
     pub(crate) async fn ready(&self, id: &TenantId, now: OffsetDateTime) -> Result<TenantItem, ControlError> {
         let tenant = self.reader.tenant(id).await?;
-        if tenant.pending.is_empty() {
+        if tenant.pending.is_empty() || !tenant.is_onboarded() {
             return Ok(tenant);
         }
+        Ok(self.take_up(tenant, Takeover::Abandon, now).await?.tenant)
+    }
+
+    /// Finishes what an attempt has left that broke off.
+    ///
+    /// # Errors
+    /// [`ControlError::Busy`] while it holds the lease.
+    pub(crate) async fn take_up(
+        &self,
+        tenant: TenantItem,
+        takeover: Takeover,
+        now: OffsetDateTime,
+    ) -> Result<Finished, ControlError> {
         if tenant.is_held(now) {
             return Err(ControlError::Busy(tenant.tenant_id));
         }
-        let held = self.take_over(tenant, now).await?;
-        Ok(Box::pin(self.finish(held, now)).await?.tenant)
+        let mut held = TenantItem { lease_until: Some(now + LEASE), ..tenant.clone() };
+        let mut writes = Vec::new();
+        if takeover == Takeover::Abandon {
+            let (pending, requests) = abandoned(held.pending);
+            held.pending = pending;
+            for request in &requests {
+                writes.push(self.forget_request(request)?);
+            }
+        }
+        writes.push(self.put_tenant(&held, Seen::Lease(&tenant))?);
+        match self.transact(&tenant.tenant_id, writes).await {
+            Ok(()) => Box::pin(self.finish(held, now)).await,
+            Err(ControlError::Stale(id)) => Err(ControlError::Busy(id)),
+            Err(error) => Err(error),
+        }
     }
 
     /// Writes the change, all of it or nothing, and does what is owed to it. Where another attempt is at work on
     /// what was owed before, the change is written and the work is left to whoever comes after that attempt.
     ///
     /// # Errors
-    /// [`ControlError::Stale`] where the tenant is no longer as it was before. Any other that comes after the
-    /// commit leaves the change committed and its work to be done.
+    /// [`ControlError::Stale`] where the tenant is no longer as it was before, or the request has been noted
+    /// meanwhile. Any other that comes after the commit leaves the change committed and its work to be done.
     pub(crate) async fn carry_through(
         &self,
-        mut change: Change,
+        change: Change,
         now: OffsetDateTime,
     ) -> Result<Finished, ControlError> {
         let is_held = change.before.is_held(now);
-        if !change.before.pending.is_empty() {
-            change.after.pending = without_rotations(change.after.pending);
-        }
         let committed = self.commit(change, now).await?;
-        if is_held {
-            let contexts = self.keys(&committed).await?;
-            return Ok(Finished { tenant: committed, contexts, key: None });
+        let makes_key = committed.pending.iter().any(|work| matches!(work, Pending::NewKey(_)));
+        if !is_held {
+            match Box::pin(self.finish(committed.clone(), now)).await {
+                // The change holds. A later one has come between, and its work is whoever's comes next.
+                Err(ControlError::Stale(_)) if !makes_key => {}
+                finished => return finished,
+            }
         }
-        Box::pin(self.finish(committed, now)).await
+        let contexts = self.keys(&committed).await?;
+        Ok(Finished { tenant: committed, contexts, key: None })
     }
 
     async fn commit(&self, change: Change, now: OffsetDateTime) -> Result<TenantItem, ControlError> {
-        let Change { before, after, contexts, removed, action, actor } = change;
+        let Change { before, mut after, contexts, removed, request, action, actor, detail } = change;
+        let mut writes = Vec::with_capacity(contexts.len() + removed.len() + 4);
+        if !before.pending.is_empty() {
+            // What another attempt was about to tell nobody is told then.
+            let (pending, requests) = abandoned(after.pending);
+            after.pending = pending;
+            for request in &requests {
+                writes.push(self.forget_request(request)?);
+            }
+        }
         let own_lease = (!after.pending.is_empty()).then(|| now + LEASE);
         let after = TenantItem {
             version: before.version + 1,
@@ -123,178 +181,148 @@ impl Desk {
             ..after
         }
         .with_keys(&contexts);
-        let mut writes = Vec::with_capacity(contexts.len() + removed.len() + 2);
         for key in &contexts {
             writes.push(self.put_context(&after.refreshed(key))?);
         }
         for key in &removed {
             writes.push(self.delete_context(&after.tenant_id, key)?);
         }
-        let entry = AuditItem::new(Some(&before), &after, (action, actor.as_str(), Stage::Change), now);
-        writes.push(entry.put(&self.audit)?);
-        // What is owed to an earlier change is done first or kept, or it would be forgotten. An attempt that
-        // finishes it meanwhile changes no version.
-        let condition = if before.pending.is_empty() {
-            "#version = :seen AND attribute_not_exists(#pending)"
-        } else {
-            "#version = :seen AND attribute_exists(#pending)"
-        };
-        let put = self
-            .put_tenant(&after)?
-            .condition_expression(condition)
-            .expression_attribute_names("#pending", "pending");
-        writes.push(write_of(put, before.version)?);
+        if let Some(request) = &request {
+            writes.push(self.note_request(request, now)?);
+        }
+        let entry = AuditItem::new(Some(&before), &after, (action, &actor, Stage::Change), now);
+        writes.push(entry.with_detail(detail).put(&self.audit)?);
+        writes.push(self.put_tenant(&after, Seen::Version(&before))?);
         self.transact(&after.tenant_id, writes).await?;
         Ok(after)
     }
 
-    /// Does what is owed to the tenant's last change, and writes that it is done. The caller holds the lease.
-    async fn finish(&self, tenant: TenantItem, now: OffsetDateTime) -> Result<Finished, ControlError> {
+    /// Writes the intent to onboard a tenant, under the lease that it names.
+    ///
+    /// # Errors
+    /// [`ControlError::Stale`] where there is a tenant of the id, or the request has been noted meanwhile.
+    pub(crate) async fn intend(
+        &self,
+        tenant: &TenantItem,
+        request: Option<&IdempotencyItem>,
+        now: OffsetDateTime,
+    ) -> Result<(), ControlError> {
+        let mut writes = vec![self.put_tenant(tenant, Seen::Nothing)?];
+        if let Some(request) = request {
+            writes.push(self.note_request(request, now)?);
+        }
+        self.transact(&tenant.tenant_id, writes).await
+    }
+
+    /// Does what is owed to the tenant, and writes that it is done. The caller holds the lease.
+    pub(crate) async fn finish(
+        &self,
+        tenant: TenantItem,
+        now: OffsetDateTime,
+    ) -> Result<Finished, ControlError> {
         let mut contexts = self.keys(&tenant).await?;
         if tenant.pending.is_empty() {
             return Ok(Finished { tenant, contexts, key: None });
         }
-        let mut made = None;
+        let (mut made, mut left, mut failure) = (None, Vec::new(), None);
         for work in &tenant.pending {
-            // The gateway's futures are large.
-            if let Some(key) = Box::pin(self.carry_out(&tenant, work, now)).await? {
-                made = Some((key, work.clone()));
+            // The gateway's futures are large. What cannot be done keeps nothing behind it back.
+            match Box::pin(self.carry_out(&tenant, work, now)).await {
+                Ok(None) => {}
+                Ok(Some(key)) => made = Some((key, work)),
+                Err(error) => {
+                    left.push(work.clone());
+                    failure = failure.or(Some(error));
+                }
             }
+        }
+        if let Some(error) = failure {
+            self.leave(&tenant, left, now).await;
+            return Err(error);
         }
         let done = TenantItem { pending: Vec::new(), lease_until: None, ..tenant.clone() };
-        let mut writes = Vec::new();
-        let (done, key) = match made {
-            None => (done, None),
-            Some((key, work)) => {
-                work.hand_over(&mut contexts, now);
-                contexts.push(done.context(key.id.clone(), now));
-                let done = done.with_keys(&contexts);
-                for context in &contexts {
-                    writes.push(self.put_context(context)?);
-                }
-                let place = ("key.issue", work.actor(), Stage::Completion);
-                let entry = AuditItem::new(Some(&tenant), &done, place, now);
-                writes.push(entry.put(&self.audit)?);
-                (done, Some(key))
-            }
+        let Some((key, work)) = made else {
+            let done = self.close(&tenant, done, now).await?;
+            return Ok(Finished { tenant: done, contexts, key: None });
         };
-        let put = self
-            .put_tenant(&done)?
-            .condition_expression("#version = :seen AND lease_until = :lease")
-            .expression_attribute_values(":lease", timestamp(tenant.lease_until.unwrap_or(now)));
-        writes.push(write_of(put, tenant.version)?);
+        let mut writes = Vec::with_capacity(contexts.len() + 4);
+        let (done, entry) = if tenant.is_onboarded() {
+            work.hand_over(&mut contexts, now);
+            contexts.push(done.context(key.id.clone(), now));
+            let done = done.with_keys(&contexts);
+            let place = ("key.issue", work.actor(), Stage::Completion);
+            let entry = AuditItem::new(Some(&tenant), &done, place, now);
+            (done, entry)
+        } else {
+            // An active tenant never lacks its key, nor its silo.
+            let done = done.with_first_key(work.actor(), now)?;
+            contexts.push(done.context(key.id.clone(), now));
+            let done = done.with_keys(&contexts);
+            let entry = AuditItem::new(None, &done, ("tenant.create", work.actor(), Stage::Change), now);
+            (done, entry)
+        };
+        for context in &contexts {
+            writes.push(self.put_context(context)?);
+        }
+        writes.push(entry.put(&self.audit)?);
+        let finished = Finished { tenant: done, contexts, key: Some(key) };
+        if let Some(request) = work.request() {
+            let (made, body) = repeats::answer(&finished, !tenant.is_onboarded(), now)?;
+            writes.push(self.answer_request(request, &made, body)?);
+        }
+        writes.push(self.put_tenant(&finished.tenant, Seen::Lease(&tenant))?);
         self.transact(&tenant.tenant_id, writes).await?;
-        Ok(Finished { tenant: done, contexts, key })
+        Ok(finished)
     }
 
-    /// Takes the lease of an attempt that broke off. A key that is made now has a value that nobody is told, so
-    /// it ends no other key.
-    async fn take_over(&self, tenant: TenantItem, now: OffsetDateTime) -> Result<TenantItem, ControlError> {
-        let held = TenantItem {
-            lease_until: Some(now + LEASE),
-            pending: without_rotations(tenant.pending.clone()),
-            ..tenant.clone()
-        };
-        let put = self.put_tenant(&held)?.expression_attribute_names("#pending", "pending");
-        let put = match tenant.lease_until {
-            Some(lease) => put
-                .condition_expression(
-                    "#version = :seen AND attribute_exists(#pending) AND lease_until = :lease",
-                )
-                .expression_attribute_values(":lease", timestamp(lease)),
-            None => put.condition_expression(
-                "#version = :seen AND attribute_exists(#pending) AND attribute_not_exists(lease_until)",
-            ),
-        };
-        let writes = vec![write_of(put, tenant.version)?];
-        match self.transact(&tenant.tenant_id, writes).await {
-            Err(ControlError::Stale(id)) => Err(ControlError::Busy(id)),
-            taken => taken.map(|()| held),
+    /// Writes what is left to be done, for whoever comes next, and gives the lease up. Where that fails too, all of
+    /// it is done again once the lease is over. A call that made a key may have its effect later, so that lease is
+    /// kept.
+    async fn leave(&self, tenant: &TenantItem, left: Vec<Pending>, now: OffsetDateTime) {
+        let of_a_key = |work: &Pending| matches!(work, Pending::NewKey(_) | Pending::DropKey { .. });
+        if tenant.pending.iter().any(of_a_key) {
+            return;
+        }
+        let rest = TenantItem { pending: left, lease_until: Some(now), ..tenant.clone() };
+        if let Ok(put) = self.put_tenant(&rest, Seen::Lease(tenant)) {
+            let _ = self.transact(&tenant.tenant_id, vec![put]).await;
         }
     }
 
-    fn put_tenant(
+    /// Writes that nothing is owed any more. A tenant whose onboarding was undone is gone then.
+    async fn close(
         &self,
         tenant: &TenantItem,
-    ) -> Result<aws_sdk_dynamodb::types::builders::PutBuilder, ControlError> {
-        Ok(Put::builder()
-            .table_name(&self.reader.tenants)
-            .set_item(Some(write("the item of a tenant", tenant)?)))
-    }
-
-    fn put_context(&self, key: &KeyItem) -> Result<TransactWriteItem, ControlError> {
-        let put = Put::builder()
-            .table_name(&self.reader.api_keys)
-            .set_item(Some(write("the item of a key", key)?))
-            // An id that another tenant's key has would hand that tenant's key over.
-            .condition_expression("attribute_not_exists(api_key_id) OR tenant_id = :tenant")
-            .expression_attribute_values(":tenant", AttributeValue::S(key.tenant_id.to_string()))
-            .build()
-            .map_err(unwritable)?;
-        Ok(TransactWriteItem::builder().put(put).build())
-    }
-
-    fn delete_context(&self, tenant: &TenantId, key: &ApiKeyId) -> Result<TransactWriteItem, ControlError> {
-        let delete = Delete::builder()
-            .table_name(&self.reader.api_keys)
-            .key("api_key_id", AttributeValue::S(key.to_string()))
-            .condition_expression("attribute_not_exists(api_key_id) OR tenant_id = :tenant")
-            .expression_attribute_values(":tenant", AttributeValue::S(tenant.to_string()))
-            .build()
-            .map_err(unwritable)?;
-        Ok(TransactWriteItem::builder().delete(delete).build())
-    }
-
-    async fn transact(&self, id: &TenantId, writes: Vec<TransactWriteItem>) -> Result<(), ControlError> {
-        let written = self
-            .reader
-            .dynamodb
-            .transact_write_items()
-            .set_transact_items(Some(writes))
-            .return_consumed_capacity(ReturnConsumedCapacity::Total)
-            .send()
-            .await;
-        match written {
-            Ok(output) => {
-                for consumed in output.consumed_capacity() {
-                    self.reader.meter.add(Some(consumed));
-                }
-                Ok(())
-            }
-            Err(error) if error.as_service_error().is_some_and(is_lost) => {
-                Err(ControlError::Stale(id.clone()))
-            }
-            Err(error) => Err(AwsFailure::of("TransactWriteItems of a tenant's change")(error).into()),
+        done: TenantItem,
+        now: OffsetDateTime,
+    ) -> Result<TenantItem, ControlError> {
+        let undone = tenant.pending.iter().find(|work| matches!(work, Pending::DropKey { .. }));
+        let mut writes = Vec::new();
+        if let Some(work) = undone {
+            let place = if tenant.is_onboarded() {
+                ("key.abandon", work.actor(), Stage::Completion)
+            } else {
+                ("tenant.abandon", work.actor(), Stage::Withdrawal)
+            };
+            writes.push(AuditItem::new(Some(tenant), &done, place, now).put(&self.audit)?);
         }
-    }
-}
-
-/// The work of an attempt that broke off, without the end of any key.
-fn without_rotations(mut pending: Vec<Pending>) -> Vec<Pending> {
-    for work in &mut pending {
-        if let Pending::NewKey { rotate, overlap_seconds, .. } = work {
-            (*rotate, *overlap_seconds) = (None, 0);
+        if tenant.is_onboarded() {
+            writes.push(self.put_tenant(&done, Seen::Lease(tenant))?);
+        } else {
+            writes.push(self.delete_tenant(tenant)?);
         }
-    }
-    pending
-}
-
-impl Pending {
-    /// Who asked for it, where it says so.
-    fn actor(&self) -> &str {
-        match self {
-            Self::NewKey { actor, .. } => actor,
-            Self::Tier { .. } | Self::EnableKeys | Self::DisableKeys | Self::DeleteKey { .. } => "",
-        }
+        self.transact(&tenant.tenant_id, writes).await?;
+        Ok(done)
     }
 
-    /// Sets the end of the key that a new one takes the place of.
-    fn hand_over(&self, contexts: &mut [KeyItem], now: OffsetDateTime) {
-        if let Self::NewKey { rotate: Some(old), overlap_seconds, .. } = self
-            && let Some(context) = contexts.iter_mut().find(|context| context.api_key_id == *old)
-        {
-            context.expires_at = Some(now + Duration::seconds(i64::from(*overlap_seconds)));
-        }
+    /// The table of the audit.
+    pub(crate) fn audit(&self) -> &str {
+        &self.audit
+    }
+
+    /// The table of requests.
+    pub(crate) fn requests(&self) -> &str {
+        &self.requests
     }
 }
 
@@ -312,28 +340,4 @@ impl TenantItem {
             ..self
         }
     }
-}
-
-/// A put of a tenant whose condition names the version that was seen.
-fn write_of(
-    put: aws_sdk_dynamodb::types::builders::PutBuilder,
-    seen: u64,
-) -> Result<TransactWriteItem, ControlError> {
-    let put = put
-        .expression_attribute_names("#version", "version")
-        .expression_attribute_values(":seen", AttributeValue::N(seen.to_string()))
-        .build()
-        .map_err(unwritable)?;
-    Ok(TransactWriteItem::builder().put(put).build())
-}
-
-/// Whether a transaction was lost to another one.
-fn is_lost(error: &TransactWriteItemsError) -> bool {
-    let TransactWriteItemsError::TransactionCanceledException(cancelled) = error else { return false };
-    let mut codes = cancelled.cancellation_reasons().iter().filter_map(|reason| reason.code());
-    codes.any(|code| matches!(code, "ConditionalCheckFailed" | "TransactionConflict"))
-}
-
-fn unwritable(error: impl std::error::Error + Send + Sync + 'static) -> ControlError {
-    ControlError::Unreadable("a transaction", Box::new(error))
 }

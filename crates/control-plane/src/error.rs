@@ -3,6 +3,8 @@
 use contract::{FieldError, Kind, Problem, TransitionError};
 use tenant_context::{ApiKeyId, AwsFailure, TenantId};
 
+use crate::desk::LEASE;
+
 /// An operation of the control plane that was refused or failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ControlError {
@@ -30,6 +32,12 @@ pub enum ControlError {
     /// The tenant is not active, which the request needs.
     #[error("the tenant {0} is not active")]
     Inactive(TenantId),
+    /// The tenant's data lies in a silo, which is not offboarded yet.
+    #[error("the tenant {0} has a silo")]
+    Siloed(TenantId),
+    /// The tenant's data is being deleted, or is.
+    #[error("the tenant {0} is being purged")]
+    Purged(TenantId),
     /// The tenant has no such key.
     #[error("there is no key {0} of the tenant")]
     NoSuchKey(ApiKeyId),
@@ -42,6 +50,27 @@ pub enum ControlError {
     /// It is the tenant's last active key.
     #[error("{0} is the last active key")]
     LastKey(ApiKeyId),
+    /// The key's plan has no quota that could be granted more of.
+    #[error("the plan of the key {0} has no quota")]
+    NoQuota(ApiKeyId),
+    /// The account has as many keys as it may, or nearly.
+    #[error("the account has nearly as many API keys as it may")]
+    NoRoom,
+    /// The request's `Idempotency-Key` belongs to another request.
+    #[error("the Idempotency-Key belongs to another request")]
+    KeyReused,
+    /// The first request with the `Idempotency-Key` is at work.
+    #[error("the first request with the Idempotency-Key is at work")]
+    KeyInUse,
+    /// The tenant's tier has no usage plan.
+    #[error("the tenant's tier has no usage plan")]
+    NoPlan,
+    /// More than one usage plan has the name.
+    #[error("more than one usage plan is called {0}: delete all but one")]
+    TwoPlans(String),
+    /// Tenants could not be reconciled.
+    #[error("{} could not be reconciled", listed(.0))]
+    Unreconciled(Vec<TenantId>, #[source] Box<Self>),
     /// What was read is not of the form that is written here.
     #[error("{0} cannot be read")]
     Unreadable(&'static str, #[source] Box<dyn std::error::Error + Send + Sync>),
@@ -54,6 +83,16 @@ pub enum ControlError {
     /// A call to AWS failed.
     #[error(transparent)]
     Aws(#[from] AwsFailure),
+}
+
+/// The first few tenants, and how many more there are.
+fn listed(tenants: &[TenantId]) -> String {
+    const MOST: usize = 10;
+    let text = tenants.iter().take(MOST).map(TenantId::as_str).collect::<Vec<_>>().join(", ");
+    match tenants.len().saturating_sub(MOST) {
+        0 => text,
+        more => format!("{text} and {more} more"),
+    }
 }
 
 impl From<ControlError> for Problem {
@@ -69,7 +108,7 @@ impl From<ControlError> for Problem {
             }
             ControlError::Busy(id) => {
                 Problem::new(Kind::Conflict, format!("Another request is at work on the tenant {id}."))
-                    .with_retry_after(u32::try_from(crate::onboarding::LEASE.whole_seconds()).unwrap_or(60))
+                    .with_retry_after(u32::try_from(LEASE.whole_seconds()).unwrap_or(u32::MAX))
             }
             ControlError::Stale(id) => Problem::new(
                 Kind::Conflict,
@@ -82,6 +121,14 @@ impl From<ControlError> for Problem {
             ControlError::Inactive(id) => {
                 Problem::new(Kind::Conflict, format!("The tenant {id} is not active, which this needs."))
             }
+            ControlError::Siloed(id) => Problem::new(
+                Kind::Conflict,
+                format!("The tenant {id} has a silo, and siloed tenants cannot be offboarded yet."),
+            ),
+            ControlError::Purged(id) => Problem::new(
+                Kind::Conflict,
+                format!("The data of the tenant {id} is being deleted; there is no way back."),
+            ),
             ControlError::Ending(id) => {
                 Problem::new(Kind::Conflict, format!("The key {id} has an end already."))
             }
@@ -95,9 +142,22 @@ impl From<ControlError> for Problem {
                 Kind::Conflict,
                 format!("The key {id} is the tenant's last active one; say force=true to revoke it."),
             ),
-            ControlError::Unreadable(..) | ControlError::Incomplete(_) | ControlError::Random(_) => {
-                Problem::internal(error)
+            ControlError::NoQuota(id) => {
+                Problem::new(Kind::Conflict, format!("The plan of the key {id} has no quota."))
             }
+            ControlError::NoRoom => Problem::new(
+                Kind::KeyLimit,
+                "The account has nearly as many API keys as it may; delete keys that are not used, or onboard \
+                 in another account or region.",
+            ),
+            ControlError::KeyReused => Problem::idempotency_key_reused(),
+            ControlError::KeyInUse => Problem::idempotency_key_in_use(),
+            ControlError::NoPlan
+            | ControlError::TwoPlans(_)
+            | ControlError::Unreconciled(..)
+            | ControlError::Unreadable(..)
+            | ControlError::Incomplete(_)
+            | ControlError::Random(_) => Problem::internal(error),
             ControlError::Aws(failure) => failure.into(),
         }
     }

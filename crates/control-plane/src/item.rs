@@ -5,12 +5,13 @@ use std::collections::{BTreeMap, HashMap};
 use aws_sdk_dynamodb::types::AttributeValue;
 use contract::{Isolation, OnboardRequest, TenantDetails, TenantSnapshot, TenantStatus};
 use serde::{Deserialize, Serialize};
-use tenant_context::{ApiKeyId, KeyItem, TenantId};
+use tenant_context::{ApiKeyId, IdempotencyItem, KeyItem, TenantId};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use crate::ControlError;
-use crate::pending::Pending;
+use crate::leaving::Leaving;
+use crate::pending::{NewKeyWork, Pending, SiloWork};
 
 /// A tenant as the control plane keeps it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,9 +35,6 @@ pub(crate) struct TenantItem {
     /// Ids of the keys that it has.
     #[serde(default)]
     pub(crate) keys: Vec<ApiKeyId>,
-    /// The name of the key that is being made, written before it is.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) pending_key: Option<String>,
     /// Until when the attempt at work has the tenant to itself.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "time::serde::rfc3339::option")]
     pub(crate) lease_until: Option<OffsetDateTime>,
@@ -46,24 +44,34 @@ pub(crate) struct TenantItem {
     /// When the first of its keys ends that has an end.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "time::serde::rfc3339::option")]
     pub(crate) next_expiry: Option<OffsetDateTime>,
+    /// How it leaves, where it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) offboarding: Option<Leaving>,
 }
 
 impl TenantItem {
-    /// The intent to onboard.
+    /// The intent to onboard. `request` is that of an `Idempotency-Key`.
     pub(crate) fn intent(
         tenant_id: TenantId,
-        request: &OnboardRequest,
-        now: OffsetDateTime,
-        lease_until: OffsetDateTime,
+        asked: &OnboardRequest,
+        actor: &str,
+        request: Option<IdempotencyItem>,
+        (now, lease_until): (OffsetDateTime, OffsetDateTime),
     ) -> Self {
+        let first_key = NewKeyWork {
+            name: format!("tenantry-{tenant_id}-1"),
+            actor: actor.to_owned(),
+            rotate: None,
+            overlap_seconds: 0,
+            request,
+        };
         Self {
-            pending_key: Some(format!("tenantry-{tenant_id}-1")),
             tenant_id,
-            name: request.name.clone(),
-            email: request.email.clone(),
-            contact: request.contact.clone(),
-            tier: request.tier.clone(),
-            isolation: request.isolation,
+            name: asked.name.clone(),
+            email: asked.email.clone(),
+            contact: asked.contact.clone(),
+            tier: asked.tier.clone(),
+            isolation: asked.isolation,
             status: TenantStatus::Provisioning,
             status_reason: None,
             version: 1,
@@ -71,9 +79,57 @@ impl TenantItem {
             updated_at: now,
             keys: Vec::new(),
             lease_until: Some(lease_until),
-            pending: Vec::new(),
+            pending: vec![Pending::NewKey(first_key)],
             next_expiry: None,
+            offboarding: None,
         }
+    }
+
+    /// The tenant with its onboarding done.
+    ///
+    /// # Errors
+    /// [`ControlError::Transition`] where it is beyond that.
+    pub(crate) fn activated(self, now: OffsetDateTime) -> Result<Self, ControlError> {
+        let status = self.status.become_status(TenantStatus::Active)?;
+        Ok(Self { status, version: self.version + 1, updated_at: now, ..self })
+    }
+
+    /// The tenant with its first key made: active, or waiting for its silo.
+    ///
+    /// # Errors
+    /// As [`Self::activated`].
+    pub(crate) fn with_first_key(self, actor: &str, now: OffsetDateTime) -> Result<Self, ControlError> {
+        match self.isolation {
+            Isolation::Pooled => self.activated(now),
+            Isolation::Siloed => {
+                let work = SiloWork { actor: actor.to_owned(), retry_at: None };
+                let pending = vec![Pending::MakeSilo(work)];
+                Ok(Self { pending, version: self.version + 1, updated_at: now, ..self })
+            }
+        }
+    }
+
+    /// The making of its silo, where it waits for that.
+    pub(crate) fn silo_work(&self) -> Option<&SiloWork> {
+        self.pending.iter().find_map(Pending::silo)
+    }
+
+    /// The item, with what puts it into the index of tenants that something is to be done for: what is owed to
+    /// it once its lease is over, a key of its that ends, or its offboarding. There is nothing in the index otherwise.
+    pub(crate) fn item(&self) -> Result<HashMap<String, AttributeValue>, ControlError> {
+        let mut item = write("the item of a tenant", self)?;
+        let due = if self.pending.is_empty() {
+            let leaving = self.offboarding.as_ref().and_then(Leaving::due);
+            self.next_expiry.into_iter().chain(leaving).min().map(|at| (ENDING, at))
+        } else {
+            let retry_at = self.silo_work().and_then(|work| work.retry_at);
+            Some((OWED, self.lease_until.or(retry_at).unwrap_or(self.updated_at)))
+        };
+        if let Some((partition, at)) = due {
+            item.insert("due".to_owned(), AttributeValue::S(partition.to_owned()));
+            item.insert("due_at".to_owned(), AttributeValue::N(milliseconds(at)));
+        }
+        Ok(item)
     }
 
     /// Whether the request would onboard this very tenant.
@@ -134,6 +190,16 @@ impl TenantItem {
             updated_at: self.updated_at,
         }
     }
+}
+
+/// The partition of tenants that something is owed to, in the index of those that something is to be done for.
+pub(crate) const OWED: &str = "owed";
+/// The partition of tenants with a key that ends.
+pub(crate) const ENDING: &str = "ending";
+
+/// A time as that index is sorted by it: milliseconds since 1970.
+pub(crate) fn milliseconds(time: OffsetDateTime) -> String {
+    (time.unix_timestamp_nanos() / 1_000_000).to_string()
 }
 
 /// A time as items hold it.

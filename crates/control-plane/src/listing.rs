@@ -12,14 +12,16 @@ use tenant_context::{AwsFailure, TenantId};
 use time::OffsetDateTime;
 
 use crate::ControlError;
-use crate::item::{TenantItem, read, timestamp};
+use crate::item::{ENDING, OWED, TenantItem, milliseconds, read};
 use crate::reading::Reader;
 
-/// The index of the tenants table.
+/// The index of all tenants.
 const INDEX: &str = "by-status";
+/// The index of tenants that something is to be done for.
+const DUE_INDEX: &str = "by-due";
 /// Longest cursor in characters.
 const MAX_CURSOR: usize = 256;
-/// Most tenants that one query looks at.
+/// Most tenants that a query looks at which leaves some of them out.
 const PAGE: i32 = 100;
 /// Most queries for one page, as where few of many tenants are of the tier.
 const ROUNDS: usize = 20;
@@ -79,32 +81,21 @@ impl fmt::Display for TenantCursor {
     }
 }
 
-/// A filter on what the index answers.
-struct Filter {
-    expression: &'static str,
-    names: Vec<(&'static str, &'static str)>,
-    value: (&'static str, AttributeValue),
-}
-
 type Item = HashMap<String, AttributeValue>;
 
 impl Reader {
     pub(crate) async fn list(&self, listing: TenantListing) -> Result<TenantPage, ControlError> {
         let TenantListing { status, tier, limit, cursor } = listing;
-        let filter = tier.as_ref().map(|tier| Filter {
-            expression: "#tier = :tier",
-            names: vec![("#tier", "tier")],
-            value: (":tier", AttributeValue::S(tier.clone())),
-        });
         let mut start = cursor.map(|TenantCursor(.., id)| place(status, &id));
         let mut found: Vec<TenantItem> = Vec::new();
+        // One more than is asked for tells whether there is a next page. Where none is left out, no others are read.
+        let look_at = if tier.is_some() { PAGE } else { i32::try_from(limit + 1).unwrap_or(PAGE) };
         for _ in 0..ROUNDS {
-            let (items, next) = self.by_status(status, filter.as_ref(), start).await?;
+            let (items, next) = self.by_status(status, tier.as_deref(), start, look_at).await?;
             for item in items {
                 found.push(read("the item of a tenant", item)?);
             }
             start = next;
-            // One more than is asked for tells whether there is a next page.
             if start.is_none() || found.len() > limit {
                 break;
             }
@@ -124,41 +115,49 @@ impl Reader {
         })
     }
 
-    /// Up to `most` tenants that something is owed to, or a key of which is past its end.
-    pub(crate) async fn due(&self, now: OffsetDateTime, most: usize) -> Result<Vec<TenantId>, ControlError> {
-        let filter = Filter {
-            // Texts of times are compared here, so a fraction of a second may be judged wrongly; each tenant is
-            // read again before anything is done.
-            expression: "attribute_exists(#pending) OR next_expiry <= :now",
-            names: vec![("#pending", "pending")],
-            value: (":now", timestamp(now)),
-        };
-        let mut due = Vec::new();
-        for status in [TenantStatus::Active, TenantStatus::Suspended] {
-            let mut start = None;
-            loop {
-                let (items, next) = self.by_status(status, Some(&filter), start).await?;
-                for item in items {
-                    due.push(read::<Place>("a place in the index", item)?.tenant_id);
-                }
-                if due.len() >= most {
-                    due.truncate(most);
-                    return Ok(due);
-                }
-                if next.is_none() {
-                    break;
-                }
-                start = next;
+    /// Up to `most` tenants: those that something is owed to which no attempt is at work on, then those with a key
+    /// that is past its end; of each, those first that have waited longest.
+    pub(crate) async fn due(&self, now: OffsetDateTime, most: i32) -> Result<Vec<TenantId>, ControlError> {
+        let mut found = Vec::new();
+        for partition in [OWED, ENDING] {
+            let room = most - i32::try_from(found.len()).unwrap_or(most);
+            if room > 0 {
+                found.extend(self.due_of(partition, now, room).await?);
             }
         }
-        Ok(due)
+        Ok(found)
+    }
+
+    async fn due_of(
+        &self,
+        partition: &str,
+        now: OffsetDateTime,
+        most: i32,
+    ) -> Result<Vec<TenantId>, ControlError> {
+        let page = self
+            .dynamodb
+            .query()
+            .table_name(&self.tenants)
+            .index_name(DUE_INDEX)
+            .key_condition_expression("due = :due AND due_at <= :now")
+            .expression_attribute_values(":due", AttributeValue::S(partition.to_owned()))
+            .expression_attribute_values(":now", AttributeValue::N(milliseconds(now)))
+            .limit(most)
+            .return_consumed_capacity(ReturnConsumedCapacity::Total)
+            .send()
+            .await
+            .map_err(AwsFailure::of("Query on the tenants' index"))?;
+        self.meter.add(page.consumed_capacity());
+        let places = page.items.unwrap_or_default().into_iter();
+        places.map(|item| Ok(read::<Place>("a place in the index", item)?.tenant_id)).collect()
     }
 
     async fn by_status(
         &self,
         status: TenantStatus,
-        filter: Option<&Filter>,
+        tier: Option<&str>,
         start: Option<Item>,
+        look_at: i32,
     ) -> Result<(Vec<Item>, Option<Item>), ControlError> {
         let mut query = self
             .dynamodb
@@ -168,16 +167,14 @@ impl Reader {
             .key_condition_expression("#status = :status")
             .expression_attribute_names("#status", "status")
             .expression_attribute_values(":status", AttributeValue::S(status.to_string()))
-            .limit(PAGE)
+            .limit(look_at)
             .set_exclusive_start_key(start)
             .return_consumed_capacity(ReturnConsumedCapacity::Total);
-        if let Some(filter) = filter {
-            for (placeholder, name) in &filter.names {
-                query = query.expression_attribute_names(*placeholder, *name);
-            }
+        if let Some(tier) = tier {
             query = query
-                .filter_expression(filter.expression)
-                .expression_attribute_values(filter.value.0, filter.value.1.clone());
+                .filter_expression("#tier = :tier")
+                .expression_attribute_names("#tier", "tier")
+                .expression_attribute_values(":tier", AttributeValue::S(tier.to_owned()));
         }
         let page = query.send().await.map_err(AwsFailure::of("Query on the tenants' index"))?;
         self.meter.add(page.consumed_capacity());

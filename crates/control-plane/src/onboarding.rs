@@ -2,229 +2,106 @@
 
 use std::sync::Arc;
 
-use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::operation::put_item::PutItemError;
-use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
-use aws_sdk_dynamodb::types::{
-    AttributeValue, Put, ReturnConsumedCapacity, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
-};
 use contract::{
-    FieldError, Isolation, IssuedKey, OnboardRequest, Onboarded, TenantStatus, is_contact, is_email_address,
-    is_tenant_name, is_tier_name,
+    FieldError, IssuedKey, OnboardRequest, Onboarded, is_contact, is_email_address, is_tenant_name,
+    is_tier_name,
 };
-use tenant_context::{Aws, AwsFailure, Bound, Meter, OpenError, Operator, Table, TenantId};
-use time::{Duration, OffsetDateTime};
+use tenant_context::{Aws, Bound, IdempotentRequest, OpenError, Operator, TenantId};
+use time::OffsetDateTime;
 
-use crate::audit::{AuditItem, Stage};
-use crate::gateway::{Gateway, GatewayKey};
-use crate::item::{TenantItem, read, timestamp, write};
-use crate::{ApiKeyValue, ControlError};
-
-/// How long an attempt has a tenant to itself: longer than a function may run.
-pub(crate) const LEASE: Duration = Duration::seconds(60);
+use crate::desk::{Desk, Finished, LEASE, Takeover};
+use crate::item::TenantItem;
+use crate::pending::Pending;
+use crate::{Answered, ApiKeyValue, ControlError, KeyRoom};
 
 /// Onboarding, on behalf of an operator.
 #[derive(Debug, Clone)]
-pub struct Onboarding(Arc<Opened>, Arc<Operator>);
-
-/// What all requests share.
-#[derive(Debug)]
-pub struct Opened {
-    dynamodb: Client,
-    gateway: Gateway,
-    tenants: String,
-    api_keys: String,
-    audit: String,
-    meter: Meter,
+pub struct Onboarding {
+    desk: Arc<Desk>,
+    operator: Arc<Operator>,
 }
 
 impl Bound<Operator> for Onboarding {
-    type Opened = Arc<Opened>;
+    type Opened = Arc<Desk>;
 
-    async fn open(aws: &Aws) -> Result<Arc<Opened>, OpenError> {
-        Ok(Arc::new(Opened {
-            dynamodb: aws.dynamodb().clone(),
-            gateway: Gateway::new(aws),
-            tenants: aws.table(Table::Tenants)?.to_owned(),
-            api_keys: aws.table(Table::ApiKeys)?.to_owned(),
-            audit: aws.table(Table::Audit)?.to_owned(),
-            meter: aws.meter().clone(),
-        }))
+    async fn open(aws: &Aws) -> Result<Arc<Desk>, OpenError> {
+        Desk::open(aws)
     }
 
-    fn bind(opened: &Arc<Opened>, operator: &Arc<Operator>, _: OffsetDateTime) -> Self {
-        Self(Arc::clone(opened), Arc::clone(operator))
+    fn bind(opened: &Arc<Desk>, operator: &Arc<Operator>, _: OffsetDateTime) -> Self {
+        Self { desk: Arc::clone(opened), operator: Arc::clone(operator) }
     }
 }
 
 impl Onboarding {
-    /// Onboards a pooled tenant and issues its first key.
+    /// Onboards a tenant and issues its first key. A siloed one is active once `tenants-reconcile` has made its
+    /// table and bucket.
     ///
-    /// Repeated with the tenant's id after a crash, once the crashed attempt's lease is over, it completes
-    /// what was begun: one tenant, one key.
+    /// Repeated with the tenant's id or with its `Idempotency-Key` after a crash, once the crashed attempt's lease
+    /// is over, it completes what was begun: one tenant, one key. Where nobody repeats it, `tenants-reconcile`
+    /// makes it undone.
     ///
     /// # Errors
     /// [`ControlError::Invalid`] before anything is written; [`ControlError::Exists`] where the tenant is
-    /// beyond onboarding or was meant otherwise; [`ControlError::Busy`] while another attempt is at work.
+    /// beyond onboarding or was meant otherwise; [`ControlError::Busy`] while another attempt is at work;
+    /// [`ControlError::NoRoom`] where the account has nearly as many keys as it may;
+    /// [`ControlError::KeyReused`] and [`ControlError::KeyInUse`] by the `Idempotency-Key`.
     pub async fn onboard(
         &self,
-        request: &OnboardRequest,
+        asked: &OnboardRequest,
+        once: Option<&IdempotentRequest>,
+        room: &KeyRoom,
         now: OffsetDateTime,
-    ) -> Result<Onboarded<ApiKeyValue>, ControlError> {
-        let id = check(request)?;
-        let plan = self
-            .0
-            .gateway
-            .plan(&request.tier)
-            .await?
-            .ok_or_else(|| invalid("/tier", "must be a tier that has a usage plan"))?;
-        let tenant = self.0.intend(id, request, now).await?;
-        let name =
-            tenant.pending_key.clone().ok_or_else(|| ControlError::Exists(tenant.tenant_id.clone()))?;
-        let description = format!("Tenantry: tenant {}", tenant.tenant_id);
-        let key = self.0.gateway.ensure_key(&name, &description).await?;
-        if !self.0.gateway.ensure_in_plan(&plan.id, &key.id).await? {
-            return Err(ControlError::Incomplete("new key"));
+    ) -> Result<Answered<Onboarded<ApiKeyValue>>, ControlError> {
+        let given = check(asked)?;
+        let id = given.clone().map_or_else(random_id, Ok)?;
+        let request = Desk::request(once, &self.operator, &id, now);
+        if let Some(answered) = self.desk.repeated(request.as_ref(), now).await? {
+            return answered.try_map(onboarded);
         }
-        let tenant = self.0.activate(tenant, &key, self.1.arn(), now).await?;
-        Ok(Onboarded {
-            tenant: tenant.details(),
-            api_key: IssuedKey { api_key_id: key.id.to_string(), value: key.value },
-        })
+        room.check().await?;
+        let plan = self.desk.gateway.plan(&asked.tier).await?;
+        plan.ok_or_else(|| invalid("/tier", "must be a tier that has a usage plan"))?;
+        let times = (now, now + LEASE);
+        let intent = TenantItem::intent(id, asked, self.operator.arn(), request.clone(), times);
+        let finished = match self.desk.intend(&intent, request.as_ref(), now).await {
+            Ok(()) => Box::pin(self.desk.finish(intent, now)).await.map_err(outrun)?,
+            Err(ControlError::Stale(id)) => {
+                if let Some(answered) = self.desk.repeated(request.as_ref(), now).await? {
+                    return answered.try_map(onboarded);
+                }
+                let present = match self.desk.reader.tenant(&id).await {
+                    // The other attempt is not there yet, or has just been made undone.
+                    Err(ControlError::NotFound(id)) => return Err(ControlError::Busy(id)),
+                    present => present?,
+                };
+                if present.pending.iter().any(|work| matches!(work, Pending::DropKey { .. })) {
+                    return Err(ControlError::Busy(id));
+                }
+                if given.is_none() || present.has_first_key() || !present.is_intended_by(asked) {
+                    return Err(ControlError::Exists(id));
+                }
+                let resumed = self.desk.take_up(present, Takeover::Resume, now);
+                Box::pin(resumed).await.map_err(outrun)?
+            }
+            Err(error) => return Err(error),
+        };
+        Ok(Answered::First(onboarded(finished)?))
     }
 }
 
-impl Opened {
-    /// Writes the intent, or takes over that of an attempt whose lease is over.
-    async fn intend(
-        &self,
-        id: Option<TenantId>,
-        request: &OnboardRequest,
-        now: OffsetDateTime,
-    ) -> Result<TenantItem, ControlError> {
-        let given = id.is_some();
-        let id = id.map_or_else(random_id, Ok)?;
-        let mut tenant = TenantItem::intent(id, request, now, now + LEASE);
-        let Some(present) = self.put(&tenant, "attribute_not_exists(tenant_id)", None).await? else {
-            return Ok(tenant);
-        };
-        let resumable = given
-            && present.status == TenantStatus::Provisioning
-            && present.pending_key.is_some()
-            && present.is_intended_by(request);
-        if !resumable {
-            return Err(ControlError::Exists(tenant.tenant_id));
-        }
-        if present.lease_until.is_some_and(|until| until > now) {
-            return Err(ControlError::Busy(tenant.tenant_id));
-        }
-        let lease = present.lease_until;
-        tenant = TenantItem { lease_until: Some(now + LEASE), ..present };
-        match self.put(&tenant, "lease_until = :lease", lease).await? {
-            None => Ok(tenant),
-            Some(_) => Err(ControlError::Busy(tenant.tenant_id)),
-        }
-    }
+/// That another attempt has finished what this one was about to: its lease was over.
+pub(crate) fn outrun(error: ControlError) -> ControlError {
+    if let ControlError::Stale(id) = error { ControlError::Busy(id) } else { error }
+}
 
-    /// Puts the tenant where the condition holds; answers what is there where it does not.
-    async fn put(
-        &self,
-        tenant: &TenantItem,
-        condition: &str,
-        lease: Option<OffsetDateTime>,
-    ) -> Result<Option<TenantItem>, ControlError> {
-        let put = self
-            .dynamodb
-            .put_item()
-            .table_name(&self.tenants)
-            .set_item(Some(write("the item of a tenant", tenant)?))
-            .condition_expression(condition)
-            .set_expression_attribute_values(
-                lease.map(|lease| [(":lease".to_owned(), timestamp(lease))].into()),
-            )
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
-            .return_consumed_capacity(ReturnConsumedCapacity::Total)
-            .send()
-            .await;
-        match put {
-            Ok(output) => {
-                self.meter.add(output.consumed_capacity());
-                Ok(None)
-            }
-            Err(error) => match error.as_service_error() {
-                Some(PutItemError::ConditionalCheckFailedException(failed)) => {
-                    let item = failed.item().cloned().unwrap_or_default();
-                    read("the item of a tenant", item).map(Some)
-                }
-                _ => Err(AwsFailure::of("PutItem on the tenants table")(error).into()),
-            },
-        }
-    }
-
-    /// Writes the key's context and the tenant's status together: a key never answers for a tenant that is
-    /// not active, and an active tenant never lacks its key.
-    async fn activate(
-        &self,
-        tenant: TenantItem,
-        key: &GatewayKey,
-        actor: &str,
-        now: OffsetDateTime,
-    ) -> Result<TenantItem, ControlError> {
-        let lease = tenant.lease_until.unwrap_or(now);
-        let active = TenantItem {
-            status: tenant
-                .status
-                .become_status(TenantStatus::Active)
-                .map_err(|_| ControlError::Exists(tenant.tenant_id.clone()))?,
-            version: tenant.version + 1,
-            updated_at: now,
-            keys: vec![key.id.clone()],
-            pending_key: None,
-            lease_until: None,
-            ..tenant
-        };
-        let context = Put::builder()
-            .table_name(&self.api_keys)
-            .set_item(Some(write("the item of a key", &active.context(key.id.clone(), now))?))
-            // An id that another tenant's key has would hand that tenant's key over.
-            .condition_expression("attribute_not_exists(api_key_id) OR tenant_id = :tenant")
-            .expression_attribute_values(":tenant", AttributeValue::S(active.tenant_id.to_string()))
-            .build()
-            .map_err(|error| ControlError::Unreadable("a transaction", Box::new(error)))?;
-        let status = Put::builder()
-            .table_name(&self.tenants)
-            .set_item(Some(write("the item of a tenant", &active)?))
-            .condition_expression("lease_until = :lease")
-            .expression_attribute_values(":lease", timestamp(lease))
-            .build()
-            .map_err(|error| ControlError::Unreadable("a transaction", Box::new(error)))?;
-        let entry = AuditItem::new(None, &active, ("tenant.create", actor, Stage::Change), now);
-        let written = self
-            .dynamodb
-            .transact_write_items()
-            .transact_items(TransactWriteItem::builder().put(context).build())
-            .transact_items(TransactWriteItem::builder().put(status).build())
-            .transact_items(entry.put(&self.audit)?)
-            .return_consumed_capacity(ReturnConsumedCapacity::Total)
-            .send()
-            .await;
-        match written {
-            Ok(output) => {
-                for consumed in output.consumed_capacity() {
-                    self.meter.add(Some(consumed));
-                }
-                Ok(active)
-            }
-            Err(error)
-                if error
-                    .as_service_error()
-                    .is_some_and(TransactWriteItemsError::is_transaction_canceled_exception) =>
-            {
-                Err(ControlError::Busy(active.tenant_id))
-            }
-            Err(error) => Err(AwsFailure::of("TransactWriteItems on tenants and api-keys")(error).into()),
-        }
-    }
+/// The answer to whoever onboarded a tenant, with the value of its key.
+fn onboarded(finished: Finished) -> Result<Onboarded<ApiKeyValue>, ControlError> {
+    let key = finished.key.ok_or(ControlError::Incomplete("new key"))?;
+    Ok(Onboarded {
+        tenant: finished.tenant.details(),
+        api_key: IssuedKey { api_key_id: key.id.to_string(), value: key.value },
+    })
 }
 
 /// Sixteen characters of base 32: 80 random bits.
@@ -262,9 +139,6 @@ fn check(request: &OnboardRequest) -> Result<Option<TenantId>, ControlError> {
     if !is_contact(&request.contact) {
         refuse("/contact", "must have at most 4096 bytes");
     }
-    if request.isolation == Isolation::Siloed {
-        refuse("/isolation", "must be pooled: silos are not made yet");
-    }
     match id {
         Ok(id) if errors.is_empty() => Ok(id),
         _ => Err(ControlError::Invalid(errors)),
@@ -273,6 +147,8 @@ fn check(request: &OnboardRequest) -> Result<Option<TenantId>, ControlError> {
 
 #[cfg(test)]
 mod tests {
+    use contract::Isolation;
+
     use super::*;
 
     fn request() -> OnboardRequest {
@@ -301,9 +177,9 @@ mod tests {
             email: "nobody".into(),
             contact: [("x".to_owned(), "y".repeat(4_096))].into(),
             tier: "Gold".into(),
-            isolation: Isolation::Siloed,
+            isolation: Isolation::Pooled,
         };
-        assert_eq!(pointers(&wrong), ["/tenant_id", "/name", "/email", "/tier", "/contact", "/isolation"]);
+        assert_eq!(pointers(&wrong), ["/tenant_id", "/name", "/email", "/tier", "/contact"]);
         assert!(check(&request()).is_ok());
     }
 
@@ -317,13 +193,14 @@ mod tests {
     #[test]
     fn a_repeated_request_must_mean_the_same_tenant() {
         let now = OffsetDateTime::UNIX_EPOCH;
-        let tenant = TenantItem::intent("acme".parse().unwrap(), &request(), now, now);
+        let tenant = TenantItem::intent("acme".parse().unwrap(), &request(), "arn", None, (now, now));
         assert!(tenant.is_intended_by(&request()));
         for other in [
             OnboardRequest { name: "Other".into(), ..request() },
             OnboardRequest { email: "b@acme.example".into(), ..request() },
             OnboardRequest { tier: "premium".into(), ..request() },
             OnboardRequest { contact: [].into(), ..request() },
+            OnboardRequest { isolation: Isolation::Siloed, ..request() },
         ] {
             assert!(!tenant.is_intended_by(&other), "{other:?}");
         }

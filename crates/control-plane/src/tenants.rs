@@ -6,6 +6,7 @@ use contract::{AdminTenant, KeyPage, TenantPage};
 use tenant_context::{Aws, Bound, OpenError, Operator, TenantId};
 use time::OffsetDateTime;
 
+use crate::leaving::Leaving;
 use crate::reading::{Reader, summary};
 use crate::{Audit, ControlError, TenantListing};
 
@@ -41,6 +42,7 @@ impl Tenants {
         Ok(AdminTenant {
             tenant: tenant.details(),
             keys: keys.iter().map(|key| summary(key, now)).collect(),
+            offboarding: tenant.offboarding.as_ref().map(Leaving::shown),
             audit: Some(audit.last(id).await?),
         })
     }

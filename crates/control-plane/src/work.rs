@@ -1,5 +1,6 @@
 //! The work that API Gateway owes to a change. Each piece can be done again and ends in the same state.
 
+use contract::TenantStatus;
 use tenant_context::ApiKeyId;
 use time::OffsetDateTime;
 
@@ -8,6 +9,9 @@ use crate::desk::Desk;
 use crate::gateway::{GatewayKey, Plan};
 use crate::item::TenantItem;
 use crate::pending::Pending;
+
+/// Most requests that a key can have left: API Gateway counts in 32 bits with a sign.
+pub(crate) const MOST_LEFT: u32 = i32::MAX.unsigned_abs();
 
 impl Desk {
     /// Does one piece of work. Answers the key that it has made.
@@ -18,30 +22,57 @@ impl Desk {
         now: OffsetDateTime,
     ) -> Result<Option<GatewayKey>, ControlError> {
         match work {
-            Pending::Tier { from, to, used } => {
-                let (from, to) = (self.gateway.plan(from).await?, self.plan_of(to).await?);
+            Pending::Tier { to, used, noted_at } => {
+                let to = self.plan_of(to).await?;
                 for key in &tenant.keys {
-                    // A key cannot be in two plans of one stage, so it is in none between these two calls.
-                    if let Some(from) = &from {
-                        self.gateway.leave_plan(&from.id, key).await?;
+                    // A key cannot be in two plans of one stage, so it is in none between these calls.
+                    for other in self.gateway.plans_of(key).await? {
+                        if other != to.id {
+                            self.gateway.leave_plan(&other, key).await?;
+                        }
                     }
                     // A key that was deleted at the gateway by hand keeps none of the others back.
                     if !self.gateway.ensure_in_plan(&to.id, key).await? {
                         continue;
                     }
-                    if let (Some(quota), Some(used)) = (to.quota, used.get(key)) {
-                        self.gateway.set_remaining(&to, key, quota.saturating_sub(*used)).await?;
+                    if let (Some(limit), Some(used)) = (to.limit(), used.get(key))
+                        && to.is_one_period(*noted_at, now)
+                    {
+                        let remaining = (i64::from(limit) - used).clamp(0, i64::from(MOST_LEFT));
+                        self.hand_over(&to, key, u32::try_from(remaining).unwrap_or(MOST_LEFT)).await?;
                     }
                 }
             }
-            Pending::EnableKeys => self.set_enabled(tenant, true).await?,
-            Pending::DisableKeys => self.set_enabled(tenant, false).await?,
+            // Whichever of the two was asked for last is what the tenant says.
+            Pending::EnableKeys | Pending::DisableKeys => {
+                let enabled = tenant.status == TenantStatus::Active;
+                for key in &tenant.keys {
+                    self.gateway.set_enabled(key, enabled).await?;
+                }
+            }
             Pending::DeleteKey { api_key_id } => {
                 self.gateway.delete_key(api_key_id).await?;
                 self.checkpoints.delete(api_key_id).await?;
             }
-            Pending::NewKey { name, rotate, .. } => {
-                return self.make_key(tenant, name, rotate.as_ref(), now).await.map(Some);
+            Pending::DropKey { name, .. } => {
+                // The key goes last: it is by its name that what was copied for it is found again.
+                if let Some(key) = self.gateway.key_id(name).await? {
+                    self.checkpoints.delete(&key).await?;
+                    self.gateway.delete_key(&key).await?;
+                }
+            }
+            Pending::Grant { api_key_id, remaining, noted_at } => {
+                // A plan or a key that is gone meanwhile has nothing left to be set, and a new period its own quota.
+                if let Some(plan) = self.gateway.plan(&tenant.tier).await?
+                    && plan.is_one_period(*noted_at, now)
+                {
+                    self.gateway.set_remaining(&plan, api_key_id, *remaining).await?;
+                }
+            }
+            // It takes longer than a request, and a role of its own: see `provisioning`.
+            Pending::MakeSilo(_) => {}
+            Pending::NewKey(key) => {
+                return self.make_key(tenant, &key.name, key.rotate.as_ref(), now).await.map(Some);
             }
         }
         Ok(None)
@@ -49,14 +80,16 @@ impl Desk {
 
     /// The plan of a tier that tenants are in.
     pub(crate) async fn plan_of(&self, tier: &str) -> Result<Plan, ControlError> {
-        self.gateway.plan(tier).await?.ok_or(ControlError::Incomplete("usage plan of the tenant's tier"))
+        self.gateway.plan(tier).await?.ok_or(ControlError::NoPlan)
     }
 
-    async fn set_enabled(&self, tenant: &TenantItem, enabled: bool) -> Result<(), ControlError> {
-        for key in &tenant.keys {
-            self.gateway.set_enabled(key, enabled).await?;
+    /// Sets what a key has left that was just put into the plan.
+    async fn hand_over(&self, plan: &Plan, key: &ApiKeyId, remaining: u32) -> Result<(), ControlError> {
+        if self.gateway.set_remaining(plan, key, remaining).await? {
+            return Ok(());
         }
-        Ok(())
+        // Left so, the key would have all of the quota.
+        Err(ControlError::Incomplete("key in the plan that it was put into"))
     }
 
     /// Makes a key, or finds the one that an earlier attempt has made. It opens nothing before its context is
@@ -76,7 +109,7 @@ impl Desk {
         }
         if let Some(old) = rotate {
             if let Some(remaining) = self.gateway.remaining(&plan, old, now).await? {
-                self.gateway.set_remaining(&plan, &key.id, remaining).await?;
+                self.hand_over(&plan, &key.id, remaining).await?;
             }
             self.checkpoints.copy(old, &key.id).await?;
         }

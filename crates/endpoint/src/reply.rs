@@ -9,6 +9,8 @@ use aws_lambda_events::http::{HeaderMap, HeaderValue};
 use contract::Problem;
 use serde::Serialize;
 
+const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+
 /// An answer on its way to API Gateway.
 pub struct Reply {
     status: u16,
@@ -40,6 +42,15 @@ impl Reply {
         reply.body = Some(serde_json::to_string(body).map_err(Problem::internal)?);
         reply.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         Ok(reply)
+    }
+
+    /// The first answer to a request with an `Idempotency-Key`, given again: a JSON body as it was kept.
+    #[must_use]
+    pub fn replayed(status: u16, body: String) -> Self {
+        let mut reply = Self::new(status);
+        reply.body = Some(body);
+        reply.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        reply.with_replayed(true)
     }
 
     /// 204.
@@ -77,6 +88,12 @@ impl Reply {
     pub fn with_no_store(mut self) -> Self {
         self.headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         self
+    }
+
+    /// Says whether this is the answer to an earlier request with the same `Idempotency-Key`.
+    #[must_use]
+    pub fn with_replayed(self, is_replayed: bool) -> Self {
+        if is_replayed { self.with_header(IDEMPOTENCY_REPLAYED, "true") } else { self }
     }
 
     fn with_header(mut self, name: HeaderName, value: &str) -> Self {

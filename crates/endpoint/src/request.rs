@@ -5,10 +5,12 @@ use std::fmt;
 use std::str::FromStr;
 
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use contract::{Json, JsonError, Kind, Problem};
 use percent_encoding::percent_decode_str;
 use serde::de::DeserializeOwned;
+use sha2::{Digest as _, Sha256};
+use tenant_context::IdempotentRequest;
 use time::OffsetDateTime;
 
 use crate::event::Event;
@@ -190,6 +192,26 @@ impl Request {
         exact(&text)
     }
 
+    /// What makes the request one that has its effect once, where it has an `Idempotency-Key`.
+    ///
+    /// # Errors
+    /// 400 for a key that is not 1 to 255 visible ASCII characters.
+    pub fn idempotency(&self) -> Result<Option<IdempotentRequest>, Problem> {
+        let Some(key) = self.header("Idempotency-Key") else { return Ok(None) };
+        if !(1..=255).contains(&key.len()) || !key.bytes().all(|b| b.is_ascii_graphic()) {
+            let form = "must be 1 to 255 visible ASCII characters";
+            return Err(Problem::bad_request("/header/Idempotency-Key", form));
+        }
+        let mut digest = Sha256::new();
+        // No path holds a line's end.
+        for part in [self.url_path(), "\n", self.event.body.as_deref().unwrap_or_default()] {
+            digest.update(part);
+        }
+        let fingerprint = URL_SAFE_NO_PAD.encode(digest.finalize());
+        let route = format!("{} {}", self.event.http_method, self.event.resource);
+        Ok(Some(IdempotentRequest::new(route, key, fingerprint)))
+    }
+
     fn body(&self) -> Result<Cow<'_, str>, Problem> {
         let body = self.event.body.as_deref().unwrap_or_default();
         if !self.event.is_base64_encoded {
@@ -310,6 +332,30 @@ pub(crate) mod tests {
             let refused = request(json!({"body": body})).members().unwrap_err();
             assert_eq!(refused.kind().status(), status, "{body}");
         }
+    }
+
+    #[test]
+    fn a_request_is_the_same_by_its_path_and_body() {
+        let with = |path: &str, body: &str| {
+            let mut event = json!({"headers": {"idempotency-key": "k"}, "body": body});
+            event["requestContext"] =
+                json!({"requestId": "r", "path": path, "requestTimeEpoch": 0, "identity": {}});
+            request(event).idempotency().unwrap().expect("a key")
+        };
+        let one = with("/v1/records/a", "{}");
+        assert_eq!(one, with("/v1/records/a", "{}"));
+        assert_ne!(one, with("/v1/records/b", "{}"));
+        assert_ne!(one, with("/v1/records/a", "{ }"));
+        assert_eq!(request(json!({})).idempotency().unwrap(), None);
+    }
+
+    #[test]
+    fn an_idempotency_key_has_visible_characters_alone() {
+        for key in ["", " ", "a b", "ä", "a\n", &"a".repeat(256)] {
+            let refused = request(json!({"headers": {"Idempotency-Key": key}})).idempotency();
+            assert_eq!(problem(refused)["errors"][0]["pointer"], "/header/Idempotency-Key", "{key}");
+        }
+        assert!(request(json!({"headers": {"Idempotency-Key": "a".repeat(255)}})).idempotency().is_ok());
     }
 
     #[test]

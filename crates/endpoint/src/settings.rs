@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use tenant_context::{AwsSettings, FileSizeLimits, IsolationMode, Role, Secret, Table};
+use tenant_context::{AwsSettings, FileSizeLimits, IsolationMode, KeyLimits, Role, Secret, Table};
+
+/// API keys that the account is left with room for, where nothing else is said.
+const KEY_HEADROOM: u32 = 200;
 
 /// What a function's environment says.
 #[derive(Debug, Clone)]
@@ -80,6 +83,20 @@ impl Settings {
                 form: FileSizeLimits::FORM,
             })?,
         };
+        let key_limits = match optional(KeyLimits::VARIABLE) {
+            None => KeyLimits::default(),
+            Some(text) => text.parse().map_err(|_| SettingsError::Invalid {
+                variable: KeyLimits::VARIABLE,
+                form: KeyLimits::FORM,
+            })?,
+        };
+        let key_headroom = match optional("API_KEY_HEADROOM") {
+            None => KEY_HEADROOM,
+            Some(text) => text.parse().ok().filter(|keys| *keys <= 10_000).ok_or(SettingsError::Invalid {
+                variable: "API_KEY_HEADROOM",
+                form: "a whole number of keys, at most 10000",
+            })?,
+        };
         let account_id = optional("ACCOUNT_ID");
         if account_id.as_deref().is_some_and(|id| id.len() != 12 || !id.bytes().all(|b| b.is_ascii_digit())) {
             return Err(SettingsError::Invalid { variable: "ACCOUNT_ID", form: "twelve digits" });
@@ -99,7 +116,13 @@ impl Settings {
                     .filter_map(|table| Some((*table, optional(table.variable())?)))
                     .collect(),
                 files_bucket: optional("FILES_BUCKET"),
+                exports_bucket: optional("EXPORTS_BUCKET"),
                 file_size_limits,
+                key_limits,
+                key_headroom,
+                files_cors_origins: optional("FILES_CORS_ORIGINS")
+                    .map(|origins| origins.split(',').map(|origin| origin.trim().to_owned()).collect())
+                    .unwrap_or_default(),
                 account_id,
                 isolation,
                 roles: Role::ALL
@@ -163,6 +186,12 @@ mod tests {
         for text in [" ", "free", "free=5MB", "free=5 free=6"] {
             let error = limits(text).unwrap_err().to_string();
             assert!(error.contains("FILE_SIZE_LIMITS"), "{text:?}: {error}");
+        }
+        let error = read(&[("MAX_ACTIVE_KEYS", "free=many")]).unwrap_err().to_string();
+        assert!(error.contains("MAX_ACTIVE_KEYS"), "{error}");
+        for text in ["-1", "10001", "many"] {
+            let error = read(&[("API_KEY_HEADROOM", text)]).unwrap_err().to_string();
+            assert!(error.contains("API_KEY_HEADROOM"), "{text}: {error}");
         }
     }
 

@@ -21,8 +21,8 @@ use aws_types::SdkConfig;
 use aws_types::region::Region;
 use contract::Problem;
 
-use crate::names::Pool;
-use crate::{FileSizeLimits, IsolationMode, OpenError, Role};
+use crate::names::{Pool, SiloNames};
+use crate::{FileSizeLimits, IsolationMode, KeyLimits, OpenError, Role, TenantId};
 
 /// The roots that AWS endpoints chain to.
 const ROOTS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/aws-roots.pem"));
@@ -91,6 +91,10 @@ tables! {
     Checkpoints = "CHECKPOINTS_TABLE",
     /// What was done to tenants.
     Audit = "AUDIT_TABLE",
+    /// What keys have used of their quotas.
+    Usage = "USAGE_TABLE",
+    /// First answers to repeated requests.
+    Idempotency = "IDEMPOTENCY_TABLE",
 }
 
 /// What a function's environment says about AWS.
@@ -114,8 +118,16 @@ pub struct AwsSettings {
     pub tables: Vec<(Table, String)>,
     /// Name of the pooled bucket, where the function was given it.
     pub files_bucket: Option<String>,
+    /// Name of the bucket that tenants who leave are exported to, where the function was given it.
+    pub exports_bucket: Option<String>,
     /// The largest file of each tier, as far as the function was given them.
     pub file_size_limits: FileSizeLimits,
+    /// Most working keys of a tenant, by its tier.
+    pub key_limits: KeyLimits,
+    /// API keys that the account is to have room for when no further ones are made.
+    pub key_headroom: u32,
+    /// The origins whose pages may use presigned URLs, where the function was given them.
+    pub files_cors_origins: Vec<String>,
     /// The account, twelve digits, where the function was given it.
     pub account_id: Option<String>,
     /// Whose credentials a tenant's data is reached with.
@@ -133,7 +145,11 @@ pub struct Aws {
     isolation: IsolationMode,
     roles: Vec<(Role, String)>,
     pool: Arc<Pool>,
+    exports_bucket: Option<String>,
     file_size_limits: FileSizeLimits,
+    key_limits: KeyLimits,
+    key_headroom: u32,
+    files_cors_origins: Arc<[String]>,
     context_ttl: Duration,
     meter: Meter,
 }
@@ -180,7 +196,11 @@ impl Aws {
                 region: settings.region.clone(),
             }),
             tables: settings.tables.clone(),
+            exports_bucket: settings.exports_bucket.clone(),
             file_size_limits: settings.file_size_limits.clone(),
+            key_limits: settings.key_limits.clone(),
+            key_headroom: settings.key_headroom,
+            files_cors_origins: settings.files_cors_origins.clone().into(),
             isolation: settings.isolation,
             roles: settings.roles.clone(),
             context_ttl: settings.context_ttl,
@@ -224,10 +244,39 @@ impl Aws {
         Ok(())
     }
 
+    /// The name of the pooled bucket.
+    ///
+    /// # Errors
+    /// [`OpenError::Missing`] where the function was not given it.
+    pub fn pooled_files(&self) -> Result<&str, OpenError> {
+        self.require_files()?;
+        Ok(&self.pool.files)
+    }
+
+    /// The bucket that tenants who leave are exported to.
+    ///
+    /// # Errors
+    /// [`OpenError::Missing`] where the function was not given it.
+    pub fn exports_bucket(&self) -> Result<&str, OpenError> {
+        self.exports_bucket.as_deref().ok_or(OpenError::Missing("EXPORTS_BUCKET"))
+    }
+
     /// How large files can be.
     #[must_use]
     pub fn file_size_limits(&self) -> &FileSizeLimits {
         &self.file_size_limits
+    }
+
+    /// Most working keys of a tenant, by its tier.
+    #[must_use]
+    pub fn key_limits(&self) -> &KeyLimits {
+        &self.key_limits
+    }
+
+    /// API keys that the account is to have room for when no further ones are made.
+    #[must_use]
+    pub fn key_headroom(&self) -> u32 {
+        self.key_headroom
     }
 
     /// The ARN of a role that the function may assume.
@@ -239,6 +288,32 @@ impl Aws {
             .iter()
             .find_map(|(given, arn)| (*given == role).then_some(arn.as_str()))
             .ok_or(OpenError::Missing(role.variable()))
+    }
+
+    /// The names of what a siloed tenant has to itself.
+    ///
+    /// # Errors
+    /// [`OpenError::Missing`] where the function was not given the account.
+    pub fn silo_of(&self, tenant: &TenantId) -> Result<SiloNames, OpenError> {
+        self.account_id()?;
+        Ok(self.pool.silo(tenant))
+    }
+
+    /// The account, twelve digits.
+    ///
+    /// # Errors
+    /// [`OpenError::Missing`] where the function was not given it.
+    pub fn account_id(&self) -> Result<&str, OpenError> {
+        Some(&*self.pool.account_id).filter(|id| !id.is_empty()).ok_or(OpenError::Missing("ACCOUNT_ID"))
+    }
+
+    /// The origins whose pages may use presigned URLs.
+    ///
+    /// # Errors
+    /// [`OpenError::Missing`] where the function was not given them.
+    pub fn files_cors_origins(&self) -> Result<&[String], OpenError> {
+        let given = Some(&*self.files_cors_origins).filter(|origins| !origins.is_empty());
+        given.ok_or(OpenError::Missing("FILES_CORS_ORIGINS"))
     }
 
     /// Whose credentials a tenant's data is to be reached with.
@@ -334,6 +409,12 @@ impl AwsFailure {
         }
     }
 
+    /// Whether the failure is one that passes by itself.
+    #[must_use]
+    pub fn is_busy(&self) -> bool {
+        self.busy
+    }
+
     /// The same failure, which passes by itself where `busy` says so. It is for answers that name no error,
     /// as those to `HEAD`.
     #[must_use]
@@ -388,7 +469,11 @@ mod tests {
             context_ttl: Duration::from_secs(30),
             tables: vec![(Table::ApiKeys, "tenantry-api-keys".into())],
             files_bucket: None,
+            exports_bucket: None,
             file_size_limits: FileSizeLimits::default(),
+            key_limits: KeyLimits::default(),
+            key_headroom: 0,
+            files_cors_origins: Vec::new(),
             account_id: None,
             isolation: IsolationMode::Session,
             roles: vec![(Role::TenantAccess, "arn:aws:iam::123456789012:role/access".into())],
@@ -427,6 +512,8 @@ mod tests {
         let named = AwsSettings { files_bucket: Some("files".into()), ..settings() };
         let account = Aws::new(&named).require_files().expect_err("not given");
         assert!(account.to_string().contains("ACCOUNT_ID"), "{account}");
+        let exports = aws.exports_bucket().expect_err("not given");
+        assert!(exports.to_string().contains("EXPORTS_BUCKET"), "{exports}");
     }
 
     #[test]

@@ -49,9 +49,39 @@ impl Operator {
         Self { arn: arn.into() }
     }
 
+    /// The principal without the name of its session, which is another one each time: the ARN of a user, or of an
+    /// assumed role.
+    #[must_use]
+    pub fn principal(&self) -> &str {
+        match self.arn.split_once(":assumed-role/") {
+            Some((_, role)) => match role.split_once('/') {
+                Some((_, session)) => &self.arn[..self.arn.len() - session.len() - 1],
+                None => &self.arn,
+            },
+            None => &self.arn,
+        }
+    }
+
     /// The principal's ARN, for logs and the audit.
     #[must_use]
     pub fn arn(&self) -> &str {
         &self.arn
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sessions_of_one_role_are_one_principal() {
+        for (arn, principal) in [
+            ("arn:aws:sts::1:assumed-role/ops/botocore-session-17", "arn:aws:sts::1:assumed-role/ops"),
+            ("arn:aws:sts::1:assumed-role/ops", "arn:aws:sts::1:assumed-role/ops"),
+            ("arn:aws:iam::1:user/teams/a", "arn:aws:iam::1:user/teams/a"),
+            ("", ""),
+        ] {
+            assert_eq!(Operator::new(arn).principal(), principal);
+        }
     }
 }

@@ -1,27 +1,36 @@
-//! How large the files of a tenant can be.
+//! Limits of tenants by their tiers.
 
 use std::str::FromStr;
 
-/// Largest limit in bytes: 500 parts of 5 GiB, as S3 takes parts and as files are split into them.
-const MOST: u64 = 500 * 5 * 1024 * 1024 * 1024;
-
-/// The largest file of each tier in bytes. A tier that is not in it has no files.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct FileSizeLimits(Vec<(String, u64)>);
+/// Largest limit of a file in bytes: 500 parts of 5 GiB, as S3 takes parts and as files are split into them.
+const LARGEST_FILE: u64 = 500 * 5 * 1024 * 1024 * 1024;
+/// Most working keys that a tier can have.
+const MOST_KEYS: u64 = 10;
+/// Working keys of a tier that is not named: one, and one in its place while it is rotated.
+const KEYS: usize = 2;
 
 /// A text that holds no limits.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum FileSizeLimitsError {
-    /// A word is not a tier with its bytes, or there is none.
-    #[error("must be {}", FileSizeLimits::FORM)]
+pub enum TierLimitsError {
+    /// A word is not a tier with its number, or there is none.
+    #[error("must be tiers with a whole number each")]
     Form,
     /// A tier stands twice.
     #[error("has the tier {0} twice")]
     Twice(String),
-    /// No file can be as large.
-    #[error("has more for the tier {0} than the {MOST} bytes that a file can have")]
-    TooLarge(String),
+    /// The number is beyond what there can be.
+    #[error("has more for the tier {tier} than the {most} that are possible")]
+    TooMuch {
+        /// The tier.
+        tier: String,
+        /// The largest number.
+        most: u64,
+    },
 }
+
+/// The largest file of each tier in bytes. A tier that is not in it has no files.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FileSizeLimits(Vec<(String, u64)>);
 
 impl FileSizeLimits {
     /// The environment variable that holds them.
@@ -33,29 +42,62 @@ impl FileSizeLimits {
     /// The limit of the tier.
     #[must_use]
     pub fn of(&self, tier: &str) -> Option<u64> {
-        self.0.iter().find_map(|(name, limit)| (name == tier).then_some(*limit))
+        find(&self.0, tier)
     }
 }
 
 impl FromStr for FileSizeLimits {
-    type Err = FileSizeLimitsError;
+    type Err = TierLimitsError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let mut limits = Self::default();
-        for word in text.split_ascii_whitespace() {
-            let (tier, bytes) = word.split_once('=').ok_or(FileSizeLimitsError::Form)?;
-            if tier.is_empty() || bytes.is_empty() || !bytes.bytes().all(|b| b.is_ascii_digit()) {
-                return Err(FileSizeLimitsError::Form);
-            }
-            let limit = bytes.parse().ok().filter(|limit| *limit <= MOST);
-            let limit = limit.ok_or_else(|| FileSizeLimitsError::TooLarge(tier.to_owned()))?;
-            if limits.of(tier).is_some() {
-                return Err(FileSizeLimitsError::Twice(tier.to_owned()));
-            }
-            limits.0.push((tier.to_owned(), limit));
-        }
-        if limits.0.is_empty() { Err(FileSizeLimitsError::Form) } else { Ok(limits) }
+        read(text, LARGEST_FILE).map(Self)
     }
+}
+
+/// Most working keys of a tenant, by its tier. Quotas hold for each key, so each key more is a quota more.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct KeyLimits(Vec<(String, u64)>);
+
+impl KeyLimits {
+    /// The environment variable that holds them.
+    pub const VARIABLE: &str = "MAX_ACTIVE_KEYS";
+    /// What its value looks like.
+    pub const FORM: &str = "tiers with their most working keys, at most 10, such as free=2 premium=4";
+
+    /// The limit of the tier: two where it is not named.
+    #[must_use]
+    pub fn of(&self, tier: &str) -> usize {
+        find(&self.0, tier).and_then(|keys| usize::try_from(keys).ok()).unwrap_or(KEYS)
+    }
+}
+
+impl FromStr for KeyLimits {
+    type Err = TierLimitsError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        read(text, MOST_KEYS).map(Self)
+    }
+}
+
+fn find(limits: &[(String, u64)], tier: &str) -> Option<u64> {
+    limits.iter().find_map(|(name, limit)| (name == tier).then_some(*limit))
+}
+
+fn read(text: &str, most: u64) -> Result<Vec<(String, u64)>, TierLimitsError> {
+    let mut limits = Vec::new();
+    for word in text.split_ascii_whitespace() {
+        let (tier, number) = word.split_once('=').ok_or(TierLimitsError::Form)?;
+        if tier.is_empty() || number.is_empty() || !number.bytes().all(|b| b.is_ascii_digit()) {
+            return Err(TierLimitsError::Form);
+        }
+        let limit = number.parse().ok().filter(|limit| *limit <= most);
+        let limit = limit.ok_or_else(|| TierLimitsError::TooMuch { tier: tier.to_owned(), most })?;
+        if find(&limits, tier).is_some() {
+            return Err(TierLimitsError::Twice(tier.to_owned()));
+        }
+        limits.push((tier.to_owned(), limit));
+    }
+    if limits.is_empty() { Err(TierLimitsError::Form) } else { Ok(limits) }
 }
 
 #[cfg(test)]
@@ -107,7 +149,18 @@ mod tests {
         }
         let said = |text: &str| text.parse::<FileSizeLimits>().expect_err("no limits").to_string();
         assert_eq!(said("free=1 free=2"), "has the tier free twice");
-        assert!(said("free=2684354560001").contains("2684354560000 bytes"));
+        assert!(said("free=2684354560001").contains("2684354560000"));
         assert!("free=2684354560000 standard=0".parse::<FileSizeLimits>().is_ok());
+    }
+
+    #[test]
+    fn a_tier_has_two_working_keys_unless_it_is_said_otherwise() {
+        let limits: KeyLimits = "premium=4 free=1".parse().expect("limits");
+        let all = ["premium", "free", "standard"].map(|tier| limits.of(tier));
+        assert_eq!(all, [4, 1, 2]);
+        assert_eq!(KeyLimits::default().of("premium"), 2);
+        for text in ["", "premium", "premium=11", "premium=-1", "premium=1 premium=2"] {
+            assert!(text.parse::<KeyLimits>().is_err(), "{text:?}");
+        }
     }
 }

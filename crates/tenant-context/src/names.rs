@@ -21,6 +21,15 @@ pub struct KeyPartition(String);
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ObjectPrefix(String);
 
+/// The names of what one siloed tenant has to itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SiloNames {
+    /// Its table of records.
+    pub table: String,
+    /// Its bucket of files.
+    pub bucket: String,
+}
+
 /// The pooled names that a function was deployed with.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Pool {
@@ -83,6 +92,13 @@ impl Pool {
         match isolation {
             Isolation::Pooled => self.records.clone(),
             Isolation::Siloed => format!("{SILO}{tenant}-records"),
+        }
+    }
+
+    pub(crate) fn silo(&self, tenant: &TenantId) -> SiloNames {
+        SiloNames {
+            table: self.records_table(tenant, Isolation::Siloed),
+            bucket: self.files_bucket(tenant, Isolation::Siloed),
         }
     }
 

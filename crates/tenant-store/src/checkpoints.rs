@@ -92,6 +92,6 @@ impl Checkpoints {
     }
 }
 
-fn checkpoint(name: CheckpointName, stored: Stored) -> Checkpoint {
+pub(crate) fn checkpoint(name: CheckpointName, stored: Stored) -> Checkpoint {
     Checkpoint { name, version: stored.version, updated_at: stored.updated_at, value: stored.content }
 }

@@ -8,6 +8,8 @@ use tenant_context::{Aws, Bound, OpenError, Role, Table, TenantContext};
 use time::OffsetDateTime;
 
 use crate::StoreError;
+use crate::access::{self, Access};
+use crate::idempotency::{Made, Once, Turn};
 use crate::sessions::{Subject, TenantRole};
 
 /// What the role's policy is narrowed to for credentials that read. It grants nothing by itself: the role
@@ -18,6 +20,7 @@ const READ_POLICY: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":"All
 #[derive(Debug)]
 pub struct Credentials {
     opened: Arc<Opened>,
+    access: Access,
     context: Arc<TenantContext>,
 }
 
@@ -25,6 +28,8 @@ pub struct Credentials {
 #[derive(Debug)]
 pub struct Opened {
     role: TenantRole,
+    /// The way to what was asked for before. Nothing is handed out by it.
+    access: access::Opened,
     region: String,
     checkpoints: String,
 }
@@ -37,13 +42,15 @@ impl Bound<TenantContext> for Credentials {
         aws.require_files()?;
         Ok(Arc::new(Opened {
             role: TenantRole::open(aws, Role::TenantAccess)?,
+            access: Access::open(aws).await?,
             region: aws.region().to_owned(),
             checkpoints: aws.table(Table::Checkpoints)?.to_owned(),
         }))
     }
 
-    fn bind(opened: &Arc<Opened>, context: &Arc<TenantContext>, _: OffsetDateTime) -> Self {
-        Self { opened: Arc::clone(opened), context: Arc::clone(context) }
+    fn bind(opened: &Arc<Opened>, context: &Arc<TenantContext>, at: OffsetDateTime) -> Self {
+        let access = Access::bind(&opened.access, context, at);
+        Self { opened: Arc::clone(opened), access, context: Arc::clone(context) }
     }
 }
 
@@ -51,9 +58,31 @@ impl Credentials {
     /// Issues credentials, anew each time. They reach the tenant's data, of its checkpoints the calling
     /// key's, and go on doing so until they expire, whatever becomes of the key.
     ///
+    /// They are kept nowhere, so that a request that `once` has seen before gets others.
+    ///
     /// # Errors
-    /// [`StoreError::Aws`], [`StoreError::NoCredentials`].
+    /// [`StoreError::Aws`], [`StoreError::NoCredentials`]; with `once` [`StoreError::KeyReused`],
+    /// [`StoreError::KeyInUse`].
     pub async fn issue(
+        &self,
+        access: AccessLevel,
+        lifetime: CredentialsLifetime,
+        once: Option<Once>,
+    ) -> Result<Made<TenantCredentials>, StoreError> {
+        let Some(once) = once else { return Ok(Made::first(self.assume(access, lifetime).await?)) };
+        let turn = Box::pin(once.write(&self.access)).await?;
+        match (self.assume(access, lifetime).await, turn) {
+            (Ok(issued), Turn::First) => Ok(Made::first(issued)),
+            (Ok(issued), Turn::Again(_)) => Ok(Made::again(issued)),
+            (Err(error), Turn::First) => {
+                Box::pin(once.release(&self.access)).await;
+                Err(error)
+            }
+            (Err(error), Turn::Again(_)) => Err(error),
+        }
+    }
+
+    async fn assume(
         &self,
         access: AccessLevel,
         lifetime: CredentialsLifetime,

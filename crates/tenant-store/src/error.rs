@@ -5,6 +5,9 @@ use tenant_context::AwsFailure;
 
 use crate::CursorError;
 
+/// Seconds within which a snapshot comes.
+const SNAPSHOT_SECONDS: u32 = 300;
+
 /// A call of a store that did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -41,9 +44,18 @@ pub enum StoreError {
     /// The answer of the operation lacks something, and yet it is no error.
     #[error("the answer of {0} lacks what it must hold")]
     Incomplete(&'static str),
+    /// No snapshot has told of the key's plan yet.
+    #[error("there is no snapshot of the key's plan")]
+    NoSnapshot,
     /// STS has issued no credentials that could be used, and yet no error.
     #[error("the answer of AssumeRole holds no usable credentials")]
     NoCredentials,
+    /// The `Idempotency-Key` came with another request.
+    #[error("the idempotency key came with another request before")]
+    KeyReused,
+    /// Another attempt at the request is being worked on.
+    #[error("a request with the idempotency key is at work")]
+    KeyInUse,
     /// A failure of DynamoDB, S3 or STS.
     #[error(transparent)]
     Aws(#[from] AwsFailure),
@@ -79,6 +91,13 @@ impl From<StoreError> for Problem {
             ),
             StoreError::Parts(reason) => Problem::invalid_body("/parts", reason),
             StoreError::Cursor => Problem::bad_request("/query/cursor", CursorError::Malformed.to_string()),
+            StoreError::KeyReused => Problem::idempotency_key_reused(),
+            StoreError::KeyInUse => Problem::idempotency_key_in_use(),
+            StoreError::NoSnapshot => Problem::new(
+                Kind::Unavailable,
+                "The limits of this key's plan are not known yet; ask again in a few minutes.",
+            )
+            .with_retry_after(SNAPSHOT_SECONDS),
             StoreError::Incomplete(_) | StoreError::NoCredentials => Problem::internal(error),
             StoreError::Aws(failure) => failure.into(),
         }

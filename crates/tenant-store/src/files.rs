@@ -1,5 +1,6 @@
 //! The files of one tenant.
 
+mod beginning;
 mod listing;
 mod parts;
 mod signed;
@@ -13,7 +14,7 @@ use aws_sdk_s3::error::ProvideErrorMetadata as _;
 use aws_sdk_s3::operation::head_object::HeadObjectOutput;
 use aws_sdk_s3::primitives::DateTime;
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart, EncodingType};
-use contract::{File, FileCompletion, FileName, FilePage, FileRequest, FileUpload, UploadId, UploadPlan};
+use contract::{File, FileCompletion, FileName, FilePage, UploadId};
 use tenant_context::{Aws, AwsFailure, Bound, FileSizeLimits, OpenError, TenantContext};
 use time::OffsetDateTime;
 
@@ -69,31 +70,6 @@ impl Bound<TenantContext> for Files {
 }
 
 impl Files {
-    /// Says how the file is uploaded: by one request, or in parts, which [`Self::complete`] puts together.
-    ///
-    /// # Errors
-    /// [`StoreError::NoFiles`] and [`StoreError::FileTooLarge`] by the tenant's tier;
-    /// [`StoreError::FileExists`] where nothing is to be replaced; [`StoreError::Aws`].
-    pub async fn begin(&self, request: &FileRequest, at: OffsetDateTime) -> Result<FileUpload, StoreError> {
-        let limit = self.limits.of(self.access.context().tier()).ok_or(StoreError::NoFiles)?;
-        if request.size > limit {
-            return Err(StoreError::FileTooLarge(limit));
-        }
-        let is_single = request.size <= FileRequest::SINGLE_MAX;
-        let s3 = if is_single { self.access.s3().await? } else { self.access.s3_for_an_hour().await? };
-        let place = self.place(&s3, &request.name);
-        if !request.overwrite && head(&place).await?.is_some() {
-            return Err(StoreError::FileExists);
-        }
-        let plan = if is_single {
-            UploadPlan::Single(place.put(request, at).await?)
-        } else {
-            let upload_id = create(&place, request).await?;
-            UploadPlan::Multipart(place.parts(upload_id, request.size, at).await?)
-        };
-        Ok(FileUpload { name: request.name.clone(), plan })
-    }
-
     /// Puts a file together from its parts, and answers it as [`Self::get`] does. Where that was done before, and
     /// nothing has come in between, it is answered again: the first answer may have been lost.
     ///
@@ -274,22 +250,6 @@ async fn head(place: &Place<'_>) -> Result<Option<HeadObjectOutput>, StoreError>
             Err(AwsFailure::of("HeadObject on the files bucket")(error).or_busy(busy).into())
         }
     }
-}
-
-/// Begins an upload in parts.
-async fn create(place: &Place<'_>, request: &FileRequest) -> Result<UploadId, StoreError> {
-    let call = place
-        .s3
-        .client
-        .create_multipart_upload()
-        .bucket(place.bucket)
-        .key(&place.key)
-        .content_type(request.content_type.as_str())
-        .send();
-    let created =
-        Box::pin(call).await.map_err(AwsFailure::of("CreateMultipartUpload on the files bucket"))?;
-    let upload_id = created.upload_id().and_then(|id| id.parse().ok());
-    upload_id.ok_or(StoreError::Incomplete("CreateMultipartUpload"))
 }
 
 /// What S3 means by refusing to put a file together, where that is the caller's to know.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tenant_context::{AwsSettings, FileSizeLimits, IsolationMode, Secret};
+use tenant_context::{AwsSettings, FileSizeLimits, IsolationMode, KeyLimits, Secret};
 
 /// Settings with the least in them. Nothing listens at the address, the port of the discard service.
 pub(crate) fn settings() -> AwsSettings {
@@ -16,7 +16,11 @@ pub(crate) fn settings() -> AwsSettings {
         context_ttl: Duration::ZERO,
         tables: Vec::new(),
         files_bucket: None,
+        exports_bucket: None,
         file_size_limits: FileSizeLimits::default(),
+        key_limits: KeyLimits::default(),
+        key_headroom: 0,
+        files_cors_origins: Vec::new(),
         account_id: None,
         isolation: IsolationMode::Application,
         roles: Vec::new(),

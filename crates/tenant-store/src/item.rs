@@ -6,6 +6,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use contract::{Json, Number};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
+use uuid::{NoContext, Timestamp, Uuid};
 
 use crate::form::Form;
 
@@ -44,6 +45,12 @@ impl Stored {
             ..fresh.clone()
         })
     }
+}
+
+/// An id that nothing else has. It stands behind those of earlier times.
+pub(crate) fn fresh_id(now: OffsetDateTime) -> String {
+    let seconds = u64::try_from(now.unix_timestamp()).unwrap_or_default();
+    Uuid::new_v7(Timestamp::from_unix(NoContext, seconds, now.nanosecond())).to_string()
 }
 
 /// The value of an attribute for a JSON value.

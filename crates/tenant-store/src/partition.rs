@@ -4,7 +4,7 @@ use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{
-    AttributeValue, ReturnConsumedCapacity, ReturnValue, ReturnValuesOnConditionCheckFailure,
+    AttributeValue, Put, ReturnConsumedCapacity, ReturnValue, ReturnValuesOnConditionCheckFailure,
 };
 use contract::{Json, Page};
 use tenant_context::AwsFailure;
@@ -13,6 +13,7 @@ use time::OffsetDateTime;
 use crate::access::Access;
 use crate::condition::{Condition, Present};
 use crate::form::Form;
+use crate::idempotency::{Once, Turn};
 use crate::item::{Item, MAX_ITEM, Stored, answered_size, size, to_item, to_stored};
 use crate::{Cursor, ListScope, Order, Precondition, StoreError};
 
@@ -93,6 +94,22 @@ impl Partition {
     /// [`StoreError::TooLarge`], [`StoreError::Aws`].
     pub(crate) async fn insert(&self, fresh: &Stored) -> Result<(), StoreError> {
         self.write(fresh, Condition::no_item(self.form)).await.map(|_| ())
+    }
+
+    /// As [`Self::insert`], in one transaction with the item by which the request is known again.
+    ///
+    /// # Errors
+    /// Those of [`Self::insert`], [`StoreError::KeyReused`], [`StoreError::KeyInUse`].
+    pub(crate) async fn insert_once(&self, fresh: &Stored, once: &Once) -> Result<Turn, StoreError> {
+        let condition = Condition::no_item(self.form);
+        let put = Put::builder()
+            .table_name(&self.table)
+            .set_item(Some(self.item(fresh)?))
+            .condition_expression(condition.expression)
+            .set_expression_attribute_names(Some(condition.names))
+            .build()
+            .expect("table and item are given");
+        once.write_with(&self.access, put).await
     }
 
     /// Creates or replaces what is stored under the sort key.

@@ -5,13 +5,16 @@ use std::sync::Arc;
 use contract::{Collection, Json, Page, Record, RecordId};
 use tenant_context::{Aws, Bound, OpenError, Table, TenantContext};
 use time::OffsetDateTime;
-use uuid::{NoContext, Timestamp, Uuid};
 
 use crate::access::{self, Access};
 use crate::form::RECORDS;
-use crate::item::Stored;
+use crate::idempotency::{Made, Once, Turn};
+use crate::item::{Stored, fresh_id};
 use crate::partition::{Partition, Saved};
 use crate::{Cursor, ListScope, Order, Precondition, StoreError};
+
+/// The record's id, by the name that an earlier request's item has for it.
+const ID: &str = "id";
 
 /// A record's place in the tenant's data.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,24 +67,42 @@ impl Records {
         Ok(record(key.clone(), self.partition.get(&key.sort_key()).await?))
     }
 
-    /// Writes a new record under a time-ordered id.
+    /// Writes a new record under a time-ordered id. What `once` has made before is answered as it was then,
+    /// whatever has become of the record.
     ///
     /// # Errors
-    /// [`StoreError::TooLarge`], [`StoreError::Aws`].
+    /// [`StoreError::TooLarge`], [`StoreError::Aws`]; with `once` [`StoreError::KeyReused`],
+    /// [`StoreError::KeyInUse`].
     pub async fn create(
         &self,
         collection: Collection,
         data: Json,
         now: OffsetDateTime,
-    ) -> Result<Record, StoreError> {
-        let nanoseconds = now.nanosecond();
-        let seconds = u64::try_from(now.unix_timestamp()).unwrap_or_default();
-        let id = Uuid::new_v7(Timestamp::from_unix(NoContext, seconds, nanoseconds)).to_string();
+        once: Option<Once>,
+    ) -> Result<Made<Record>, StoreError> {
+        let id = fresh_id(now);
+        let once = once.map(|once| once.making(ID, id.as_str()));
         let Ok(id) = id.parse() else { unreachable!("a UUID is within the grammar of record ids") };
         let key = RecordKey { collection, id };
         let fresh = Stored::first(key.sort_key(), data, now);
-        self.partition.insert(&fresh).await?;
-        Ok(record(key, fresh))
+        let turn = match once {
+            None => {
+                self.partition.insert(&fresh).await?;
+                Turn::First
+            }
+            // Large, and not needed for a request without a key.
+            Some(once) => Box::pin(self.partition.insert_once(&fresh, &once)).await?,
+        };
+        match turn {
+            Turn::First => Ok(Made::first(record(key, fresh))),
+            Turn::Again(earlier) => {
+                let id = earlier.made(ID).and_then(|id| id.parse().ok());
+                let key = RecordKey { id: id.ok_or(StoreError::Incomplete("a repeated request"))?, ..key };
+                // Its body is the same, or it would not have been the same request.
+                let first = Stored::first(key.sort_key(), fresh.content, earlier.created_at);
+                Ok(Made::again(record(key, first)))
+            }
+        }
     }
 
     /// Creates or replaces a record under the caller's id.
@@ -131,7 +152,7 @@ impl Records {
     }
 }
 
-fn record(key: RecordKey, stored: Stored) -> Record {
+pub(crate) fn record(key: RecordKey, stored: Stored) -> Record {
     Record {
         id: key.id,
         collection: key.collection,

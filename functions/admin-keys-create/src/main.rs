@@ -1,7 +1,7 @@
 //! `POST /tenants/{tenant_id}/keys`: a further key, or one in the place of another.
 
 use contract::{KeyRequest, Problem};
-use control_plane::Keys;
+use control_plane::{Answered, KeyRoom, Keys};
 use endpoint::{Reply, Request, StartError};
 use tenant_context::TenantId;
 
@@ -11,11 +11,14 @@ async fn main() -> Result<(), StartError> {
 }
 
 /// Answers 201 with the key, whose value is shown this once; 404 where there is no such tenant or no such key to
-/// replace, 409 where the tenant has as many keys as it may, is not active, or another request is at work.
-async fn handle(request: Request, keys: Keys) -> Result<Reply, Problem> {
+/// replace, 409 where the tenant has as many keys as it may, is not active, or another request is at work. A
+/// repeated request with an `Idempotency-Key` gets the first answer without the value.
+async fn handle(request: Request, keys: Keys, room: KeyRoom) -> Result<Reply, Problem> {
     let id: TenantId = request.path("tenant_id")?;
-    let asked = KeyRequest::read(&request.members()?)?;
-    let made = keys.create(&id, &asked, request.time()).await?;
-    let location = format!("{}/{}", request.url_path(), made.api_key.api_key_id);
-    Ok(Reply::json(201, &made)?.with_location(&location).with_no_store())
+    let (asked, once) = (KeyRequest::read(&request.members()?)?, request.idempotency()?);
+    let (reply, key) = match keys.create(&id, &asked, once.as_ref(), &room, request.time()).await? {
+        Answered::First(made) => (Reply::json(201, &made)?, made.api_key.api_key_id),
+        Answered::Again { body, id } => (Reply::replayed(201, body), id),
+    };
+    Ok(reply.with_location(&format!("{}/{key}", request.url_path())).with_no_store())
 }

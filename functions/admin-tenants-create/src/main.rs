@@ -1,7 +1,7 @@
 //! `POST /tenants`: onboards a tenant.
 
-use contract::{OnboardRequest, Problem};
-use control_plane::Onboarding;
+use contract::{Isolation, OnboardRequest, Problem};
+use control_plane::{Answered, KeyRoom, Onboarding};
 use endpoint::{Reply, Request, StartError};
 
 #[tokio::main(flavor = "current_thread")]
@@ -9,10 +9,17 @@ async fn main() -> Result<(), StartError> {
     endpoint::serve_operator(handle).await
 }
 
-/// Answers 201 with the tenant and its first key, whose value is shown this once; 409 where the tenant
-/// exists.
-async fn handle(request: Request, onboarding: Onboarding) -> Result<Reply, Problem> {
-    let onboarded = onboarding.onboard(&request.json::<OnboardRequest>()?, request.time()).await?;
-    let location = format!("{}/{}", request.url_path(), onboarded.tenant.tenant_id);
-    Ok(Reply::json(201, &onboarded)?.with_location(&location).with_no_store())
+/// Answers 201 with the tenant and its first key, whose value is shown this once, or 202 where the tenant waits for
+/// its silo; 409 where the tenant exists. A repeated request with an `Idempotency-Key` gets the first answer without the value.
+async fn handle(request: Request, onboarding: Onboarding, room: KeyRoom) -> Result<Reply, Problem> {
+    let (asked, once) = (request.json::<OnboardRequest>()?, request.idempotency()?);
+    let status = match asked.isolation {
+        Isolation::Pooled => 201,
+        Isolation::Siloed => 202,
+    };
+    let (reply, id) = match onboarding.onboard(&asked, once.as_ref(), &room, request.time()).await? {
+        Answered::First(onboarded) => (Reply::json(status, &onboarded)?, onboarded.tenant.tenant_id),
+        Answered::Again { body, id } => (Reply::replayed(status, body), id),
+    };
+    Ok(reply.with_location(&format!("{}/{id}", request.url_path())).with_no_store())
 }

@@ -5,11 +5,16 @@ use testkit::{Answer, Stack};
 use time::format_description::well_known::Rfc3339;
 use time::{Duration, OffsetDateTime};
 
+/// The events that are answered with credentials.
+const GRANTED: [&str; 3] = ["ok", "write", "idempotent"];
+
 #[tokio::test]
 async fn every_event_is_answered_with_its_status() {
     let cases = [
         ("ok", 201),
         ("write", 201),
+        ("idempotent", 201),
+        ("bad-idempotency-key", 400),
         ("not-json", 400),
         ("no-key", 403),
         ("suspended-tenant", 403),
@@ -80,11 +85,24 @@ async fn a_refused_request_writes_nothing_and_shows_no_credentials() {
     let stack = Stack::start().await;
     let before = stack.contents().await;
     let refused =
-        Stack::cases("credentials-create").into_iter().filter(|(case, _)| case != "ok" && case != "write");
+        Stack::cases("credentials-create").into_iter().filter(|(case, _)| !GRANTED.contains(&case.as_str()));
     for (case, _) in refused {
         let answer = stack.event("credentials-create", &case).await;
         assert!(answer.json()["credentials"].is_null(), "{case}");
     }
+    assert_eq!(stack.contents().await, before);
+}
+
+#[tokio::test]
+async fn an_event_that_comes_twice_with_its_key_is_answered_with_other_credentials() {
+    let stack = Stack::start().await;
+    let first = stack.event("credentials-create", "idempotent").await;
+    let before = stack.contents().await;
+    let again = stack.event("credentials-create", "idempotent").await;
+    assert_eq!((first.header("idempotency-replayed"), again.header("idempotency-replayed")), ("", "true"));
+    assert_eq!((again.status, again.header("cache-control")), (201, "no-store"));
+    let id = |answer: &Answer| answer.json()["credentials"]["access_key_id"].clone();
+    assert_ne!(id(&again), id(&first));
     assert_eq!(stack.contents().await, before);
 }
 

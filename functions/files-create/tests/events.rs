@@ -9,8 +9,11 @@ async fn every_event_is_answered_with_its_status() {
         ("ok", 201),
         ("multipart", 201),
         ("overwrite", 201),
+        ("idempotent", 201),
+        ("multipart-idempotent", 201),
         // For S3 the dots are part of the name, so that it stays under the caller's prefix.
         ("foreign-file", 201),
+        ("bad-idempotency-key", 400),
         ("not-json", 400),
         ("no-key", 403),
         ("suspended-tenant", 403),
@@ -94,6 +97,22 @@ async fn a_large_file_is_uploaded_in_parts_that_make_up_its_size() {
     assert_eq!(numbers, [1, 2, 3, 4, 5, 6]);
     let lengths = parts.iter().map(|part| text(&part["headers"]["content-length"]).parse::<u64>());
     assert_eq!(lengths.sum::<Result<u64, _>>(), Ok(100_000_000));
+}
+
+#[tokio::test]
+async fn an_event_that_comes_twice_with_its_key_begins_one_upload() {
+    let stack = Stack::start().await;
+    for (case, plan) in [("idempotent", "upload"), ("multipart-idempotent", "multipart")] {
+        let first = stack.event("files-create", case).await;
+        let before = stack.contents().await;
+        let again = stack.event("files-create", case).await;
+        let replayed = (first.header("idempotency-replayed"), again.header("idempotency-replayed"));
+        assert_eq!((again.status, replayed), (201, ("", "true")), "{case}");
+        assert!(again.json()[plan].is_object(), "{case}");
+        assert_eq!(again.json()[plan]["upload_id"], first.json()[plan]["upload_id"], "{case}");
+        assert_eq!(again.header("cache-control"), "no-store");
+        assert_eq!(stack.contents().await, before, "{case}");
+    }
 }
 
 #[tokio::test]

@@ -6,7 +6,9 @@ use testkit::Stack;
 async fn every_event_is_answered_with_its_status() {
     let cases = [
         ("ok", 201),
+        ("idempotent", 201),
         ("bad-collection", 400),
+        ("bad-idempotency-key", 400),
         ("not-json", 400),
         ("no-key", 403),
         ("suspended-tenant", 403),
@@ -34,6 +36,7 @@ async fn a_refused_request_writes_nothing() {
     let before = stack.contents().await;
     for case in [
         "bad-collection",
+        "bad-idempotency-key",
         "not-json",
         "no-key",
         "suspended-tenant",
@@ -50,4 +53,18 @@ async fn a_refused_request_writes_nothing() {
 async fn a_number_that_would_not_come_back_is_named_by_its_pointer() {
     let answer = Stack::start().await.event("records-create", "number-too-long").await;
     assert_eq!(answer.json()["errors"][0]["pointer"], "/n/pi");
+}
+
+#[tokio::test]
+async fn an_event_that_comes_twice_with_its_key_makes_one_record() {
+    let stack = Stack::start().await;
+    let first = stack.event("records-create", "idempotent").await;
+    let before = stack.contents().await;
+    let again = stack.event("records-create", "idempotent").await;
+    assert_eq!((first.header("idempotency-replayed"), again.header("idempotency-replayed")), ("", "true"));
+    assert_eq!((again.status, again.body), (201, first.body));
+    for header in ["location", "etag", "content-type"] {
+        assert_eq!(again.headers.get(header), first.headers.get(header), "{header}");
+    }
+    assert_eq!(stack.contents().await, before);
 }

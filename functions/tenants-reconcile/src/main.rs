@@ -1,4 +1,4 @@
-//! Completes what broke off in tenants' lives, and deletes keys that are past their end.
+//! Completes what broke off in tenants' lives, makes the tables and buckets of siloed ones, and deletes keys that are past their end.
 //!
 //! It has no route: a schedule invokes it for all tenants, and whoever may invoke it for one.
 

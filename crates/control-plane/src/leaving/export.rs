@@ -1,0 +1,212 @@
+//! The export of records and checkpoints.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity, Select};
+use contract::{CheckpointName, Json};
+use serde::Serialize;
+use tenant_context::{ApiKeyId, AwsFailure};
+use tenant_store::{exported_checkpoint, exported_record};
+use time::OffsetDateTime;
+
+use super::lines::Lines;
+use super::run::{Outcome, Run};
+use super::{Leaving, Step};
+use crate::ControlError;
+use crate::item::TenantItem;
+
+/// Items of one query. A page has a megabyte at most.
+const PAGE: i32 = 500;
+/// Queries of one step at most, where most of what they find is left out.
+const QUERIES: usize = 20;
+
+type Item = HashMap<String, AttributeValue>;
+
+/// A page of a partition that is asked for.
+#[derive(Debug)]
+pub(super) struct Partition<'a> {
+    pub(super) table: &'a str,
+    /// The attribute of the partition key, and its value.
+    pub(super) key: (&'static str, &'a str),
+    /// The attribute of the sort key.
+    pub(super) sort_key: &'static str,
+    /// For errors.
+    pub(super) operation: &'static str,
+}
+
+/// A checkpoint with the key that it belongs to.
+#[derive(Serialize)]
+struct KeyCheckpoint<'a> {
+    api_key_id: &'a ApiKeyId,
+    name: CheckpointName,
+    version: u64,
+    #[serde(with = "time::serde::rfc3339")]
+    updated_at: OffsetDateTime,
+    value: Json,
+}
+
+impl Partition<'_> {
+    /// The items behind a sort key, and the sort key behind which there are more.
+    pub(super) async fn page(
+        &self,
+        run: &Run<'_>,
+        behind: Option<&str>,
+        limit: i32,
+    ) -> Result<(Vec<Item>, Option<String>), ControlError> {
+        let page = self
+            .query(run, limit)
+            .set_exclusive_start_key(behind.map(|sort_key| self.place(sort_key)))
+            .send()
+            .await
+            .map_err(AwsFailure::of(self.operation))?;
+        run.desk.reader.meter.add(page.consumed_capacity());
+        let next = page.last_evaluated_key.as_ref().and_then(|place| place.get(self.sort_key));
+        let next = next.and_then(|value| value.as_s().ok()).cloned();
+        Ok((page.items.unwrap_or_default(), next))
+    }
+
+    /// Whether it holds anything.
+    pub(super) async fn holds_any(&self, run: &Run<'_>) -> Result<bool, ControlError> {
+        let page = self.query(run, 1).select(Select::Count).send().await;
+        let page = page.map_err(AwsFailure::of(self.operation))?;
+        run.desk.reader.meter.add(page.consumed_capacity());
+        Ok(page.count() > 0)
+    }
+
+    /// The place of one of its items.
+    pub(super) fn place(&self, sort_key: &str) -> Item {
+        let (name, value) = self.key;
+        let text = |text: &str| AttributeValue::S(text.to_owned());
+        Item::from([(name.to_owned(), text(value)), (self.sort_key.to_owned(), text(sort_key))])
+    }
+
+    fn query(
+        &self,
+        run: &Run<'_>,
+        limit: i32,
+    ) -> aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder {
+        let (name, value) = self.key;
+        run.desk
+            .reader
+            .dynamodb
+            .query()
+            .table_name(self.table)
+            .key_condition_expression("#key = :key")
+            .expression_attribute_names("#key", name)
+            .expression_attribute_values(":key", AttributeValue::S(value.to_owned()))
+            .consistent_read(true)
+            .limit(limit)
+            .return_consumed_capacity(ReturnConsumedCapacity::Total)
+    }
+}
+
+impl Run<'_> {
+    /// The tenant's partition of the records.
+    pub(super) fn records<'a>(&'a self, tenant: &'a TenantItem) -> Partition<'a> {
+        Partition {
+            table: &self.stores.records,
+            key: ("tenant_id", tenant.tenant_id.as_str()),
+            sort_key: "sk",
+            operation: "Query on the records table",
+        }
+    }
+
+    /// A key's partition of the checkpoints.
+    pub(super) fn checkpoints<'a>(&'a self, key: &'a ApiKeyId) -> Partition<'a> {
+        Partition {
+            table: &self.desk.checkpoints.table,
+            key: ("api_key_id", key.as_str()),
+            sort_key: "name",
+            operation: "Query on the checkpoints table",
+        }
+    }
+
+    /// Writes a part of the records. The cursor is the sort key that the next part begins behind.
+    pub(super) async fn export_records(
+        &self,
+        tenant: &TenantItem,
+        leaving: &mut Leaving,
+    ) -> Result<Outcome, ControlError> {
+        let partition = self.records(tenant);
+        let mut lines = Lines::default();
+        let mut is_done = false;
+        for _ in 0..QUERIES {
+            let (items, next) = partition.page(self, leaving.cursor.as_deref(), PAGE).await?;
+            for item in items {
+                match exported_record(item) {
+                    Some(record) => {
+                        lines.push(&record)?;
+                        leaving.counts.records += 1;
+                    }
+                    None => leaving.counts.records_left_out += 1,
+                }
+            }
+            is_done = next.is_none();
+            leaving.cursor = next;
+            if is_done || lines.is_full() {
+                break;
+            }
+        }
+        if let Some(reason) = self.put_part(leaving, "records", lines).await? {
+            return Ok(Outcome::Standstill(reason));
+        }
+        if is_done {
+            leaving.enter(Step::ExportCheckpoints);
+        }
+        Ok(Outcome::Progress)
+    }
+
+    /// Writes a part of the checkpoints. The cursor is a key, `#`, and the name behind which the next part begins.
+    pub(super) async fn export_checkpoints(
+        &self,
+        tenant: &TenantItem,
+        leaving: &mut Leaving,
+    ) -> Result<Outcome, ControlError> {
+        let mut keys = tenant.keys.clone();
+        keys.sort();
+        let mut lines = Lines::default();
+        for _ in 0..QUERIES {
+            // The keys are fewer where one of them has been revoked meanwhile.
+            let (at, behind) = match leaving.cursor.as_deref().and_then(|cursor| cursor.split_once('#')) {
+                Some((at, behind)) => (at.to_owned(), Some(behind).filter(|behind| !behind.is_empty())),
+                None => (String::new(), None),
+            };
+            let Some(key) = keys.iter().find(|key| key.as_str() >= at.as_str()) else { break };
+            let behind = behind.filter(|_| key.as_str() == at);
+            let (items, next) = self.checkpoints(key).page(self, behind, PAGE).await?;
+            for item in items {
+                let Some(checkpoint) = exported_checkpoint(item) else {
+                    leaving.counts.checkpoints_left_out += 1;
+                    continue;
+                };
+                lines.push(&KeyCheckpoint {
+                    api_key_id: key,
+                    name: checkpoint.name,
+                    version: checkpoint.version,
+                    updated_at: checkpoint.updated_at,
+                    value: checkpoint.value,
+                })?;
+                leaving.counts.checkpoints += 1;
+            }
+            let following = || keys.iter().find(|other| *other > key).map(|key| format!("{key}#"));
+            leaving.cursor = match next {
+                Some(name) => Some(format!("{key}#{name}")),
+                None => following(),
+            };
+            if leaving.cursor.is_none() || lines.is_full() {
+                break;
+            }
+        }
+        let is_done = match leaving.cursor.as_deref().and_then(|cursor| cursor.split_once('#')) {
+            Some((at, _)) => keys.iter().all(|key| key.as_str() < at),
+            None => true,
+        };
+        if let Some(reason) = self.put_part(leaving, "checkpoints", lines).await? {
+            return Ok(Outcome::Standstill(reason));
+        }
+        if is_done {
+            leaving.enter(Step::ExportFiles);
+        }
+        Ok(Outcome::Progress)
+    }
+}

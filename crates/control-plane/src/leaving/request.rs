@@ -1,0 +1,179 @@
+//! The request to offboard a tenant.
+
+use std::sync::Arc;
+
+use contract::{AdminTenant, ExportCounts, ExportPlace, GraceSeconds, Isolation, TenantStatus};
+use tenant_context::{Aws, Bound, OpenError, Operator, TenantId};
+use time::{Duration, OffsetDateTime};
+
+use super::{Leaving, REVOCATION_HORIZON, Step};
+use crate::ControlError;
+use crate::changes::shown;
+use crate::desk::{Change, Desk};
+use crate::item::TenantItem;
+use crate::pending::Pending;
+
+/// Offboardings, on behalf of an operator.
+#[derive(Debug, Clone)]
+pub struct Departures {
+    opened: Arc<Opened>,
+    operator: Arc<Operator>,
+}
+
+/// What all requests share.
+#[derive(Debug)]
+pub struct Opened {
+    desk: Arc<Desk>,
+    exports: String,
+}
+
+impl Bound<Operator> for Departures {
+    type Opened = Arc<Opened>;
+
+    async fn open(aws: &Aws) -> Result<Arc<Opened>, OpenError> {
+        Ok(Arc::new(Opened { desk: Desk::open(aws)?, exports: aws.exports_bucket()?.to_owned() }))
+    }
+
+    fn bind(opened: &Arc<Opened>, operator: &Arc<Operator>, _: OffsetDateTime) -> Self {
+        Self { opened: Arc::clone(opened), operator: Arc::clone(operator) }
+    }
+}
+
+impl Departures {
+    /// Begins to offboard a tenant: it is not served any more, and `tenants-reconcile` exports and, after the grace,
+    /// purges what it has. A tenant that is being offboarded or is gone is answered as it stands, and nothing changes.
+    ///
+    /// # Errors
+    /// [`ControlError::NotFound`]; [`ControlError::Inactive`] while it is being onboarded;
+    /// [`ControlError::Siloed`]; [`ControlError::Stale`] and [`ControlError::Busy`] where another request is at work.
+    pub async fn begin(
+        &self,
+        id: &TenantId,
+        grace: GraceSeconds,
+        now: OffsetDateTime,
+    ) -> Result<AdminTenant, ControlError> {
+        let desk = &self.opened.desk;
+        let before = desk.ready(id, now).await?;
+        let contexts = desk.keys(&before).await?;
+        if before.offboarding.is_some() {
+            return Ok(shown(&before, &contexts, now));
+        }
+        let after = leaving(&before, &self.opened.exports, grace, now)?;
+        let change = Change {
+            before,
+            after,
+            contexts,
+            removed: Vec::new(),
+            request: None,
+            action: "tenant.offboard",
+            actor: self.operator.arn().to_owned(),
+            detail: Some(format!("to be purged after {grace} seconds")),
+        };
+        let finished = Box::pin(desk.carry_through(change, now)).await?;
+        Ok(shown(&finished.tenant, &finished.contexts, now))
+    }
+}
+
+/// The tenant as one that leaves.
+fn leaving(
+    before: &TenantItem,
+    exports: &str,
+    grace: GraceSeconds,
+    now: OffsetDateTime,
+) -> Result<TenantItem, ControlError> {
+    let id = &before.tenant_id;
+    if before.isolation == Isolation::Siloed {
+        return Err(ControlError::Siloed(id.clone()));
+    }
+    let (suspended, suspended_at) = match before.status {
+        TenantStatus::Active => (before.status.become_status(TenantStatus::Suspended)?, now),
+        // It was suspended then at the latest.
+        TenantStatus::Suspended => (before.status, before.updated_at),
+        TenantStatus::Provisioning | TenantStatus::Deleting | TenantStatus::Deleted => {
+            return Err(ControlError::Inactive(id.clone()));
+        }
+    };
+    let horizon = suspended_at + REVOCATION_HORIZON;
+    let leaving = Leaving {
+        step: Step::ExportRecords,
+        requested_at: now,
+        suspended_at,
+        purge_at: (now + Duration::seconds(i64::from(grace.get()))).max(horizon),
+        // What is exported is then what will be purged.
+        next_at: horizon.max(now),
+        lease_until: None,
+        writes: 0,
+        export: ExportPlace {
+            bucket: exports.to_owned(),
+            // No two offboardings of a tenant begin from one version.
+            prefix: format!("{id}/{:06}/", before.version + 1),
+        },
+        is_exported: false,
+        cursor: None,
+        parts: Vec::new(),
+        counts: ExportCounts::default(),
+        keys: Vec::new(),
+        recounts: 0,
+    };
+    let mut after = before.clone();
+    after.status = suspended.become_status(TenantStatus::Deleting)?;
+    after.status_reason = None;
+    after.offboarding = Some(leaving);
+    after.pending.push(Pending::DisableKeys);
+    Ok(after)
+}
+
+#[cfg(test)]
+mod tests {
+    use contract::OnboardRequest;
+    use time::macros::datetime;
+
+    use super::*;
+
+    const NOW: OffsetDateTime = datetime!(2026-11-24 12:00 UTC);
+
+    fn tenant(status: TenantStatus, isolation: Isolation) -> TenantItem {
+        let request = OnboardRequest {
+            tenant_id: None,
+            name: "Acme".into(),
+            email: "ops@acme.example".into(),
+            contact: [].into(),
+            tier: "free".into(),
+            isolation,
+        };
+        let then = NOW - Duration::days(1);
+        TenantItem {
+            status,
+            ..TenantItem::intent("acme".parse().unwrap(), &request, "arn", None, (then, then))
+        }
+    }
+
+    fn asked(status: TenantStatus, grace: &str) -> Leaving {
+        let before = tenant(status, Isolation::Pooled);
+        let after = leaving(&before, "exports", grace.parse().unwrap(), NOW).unwrap();
+        assert_eq!(after.status, TenantStatus::Deleting);
+        after.offboarding.unwrap()
+    }
+
+    #[test]
+    fn a_grace_of_nothing_is_the_horizon_behind_the_suspension() {
+        let active = asked(TenantStatus::Active, "0");
+        assert_eq!((active.purge_at, active.next_at), (NOW + REVOCATION_HORIZON, NOW + REVOCATION_HORIZON));
+        // Suspended for a day, it has the horizon behind it.
+        let suspended = asked(TenantStatus::Suspended, "0");
+        assert_eq!((suspended.purge_at, suspended.next_at), (NOW, NOW));
+        let graced = asked(TenantStatus::Active, "2592000");
+        assert_eq!((graced.purge_at, graced.next_at), (NOW + Duration::days(30), NOW + REVOCATION_HORIZON));
+    }
+
+    #[test]
+    fn who_is_not_onboarded_or_has_a_silo_is_not_offboarded() {
+        for status in [TenantStatus::Provisioning, TenantStatus::Deleting, TenantStatus::Deleted] {
+            let refused = leaving(&tenant(status, Isolation::Pooled), "e", GraceSeconds::default(), NOW);
+            assert!(matches!(refused, Err(ControlError::Inactive(_))), "{status}");
+        }
+        let siloed = tenant(TenantStatus::Active, Isolation::Siloed);
+        let refused = leaving(&siloed, "e", GraceSeconds::default(), NOW);
+        assert!(matches!(refused, Err(ControlError::Siloed(_))));
+    }
+}
