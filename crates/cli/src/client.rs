@@ -16,6 +16,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 
 use crate::failure::Failure;
+use crate::flags::OnceFlag;
 use crate::place::Place;
 
 /// A request in all. The gateway itself gives a function up after 29 seconds.
@@ -38,7 +39,7 @@ impl Client {
     /// Makes the client. No call is made.
     pub(crate) fn new(place: Place) -> Self {
         // The local stack speaks no TLS, and a machine without root certificates reaches it all the same.
-        let roots = if place.local { TrustStore::empty() } else { TrustStore::default() };
+        let roots = if place.state_file.is_some() { TrustStore::empty() } else { TrustStore::default() };
         let tls = TlsContext::builder()
             .with_trust_store(roots)
             .build()
@@ -54,7 +55,7 @@ impl Client {
 
     /// Whether this is the local stack, whose ids follow from the template.
     pub(crate) fn is_local(&self) -> bool {
-        self.place.local
+        self.place.state_file.is_some()
     }
 
     /// Asks the control API. The path begins with a slash behind the stage; a body is JSON.
@@ -65,10 +66,27 @@ impl Client {
         if_version: Option<u64>,
         body: Option<&Value>,
     ) -> Result<Value, Failure> {
+        self.ask(method, path, if_version, None, body).await
+    }
+
+    /// Asks the control API to make something, once where a key says that it is to be made once.
+    pub(crate) async fn make(&self, path: &str, once: &OnceFlag, body: &Value) -> Result<Value, Failure> {
+        self.ask("POST", path, None, once.idempotency_key.as_deref(), Some(body)).await
+    }
+
+    async fn ask(
+        &self,
+        method: &str,
+        path: &str,
+        if_version: Option<u64>,
+        once: Option<&str>,
+        body: Option<&Value>,
+    ) -> Result<Value, Failure> {
         let url = format!("{}{path}", self.place.control_url()?);
         let if_match = if_version.map(|version| format!("\"{version}\""));
         let mut headers: Vec<(&str, &str)> = Vec::new();
         headers.extend(body.map(|_| ("content-type", "application/json")));
+        headers.extend(once.map(|key| ("idempotency-key", key)));
         headers.extend(if_match.as_deref().map(|version| ("if-match", version)));
         let body = body.map(Value::to_string).unwrap_or_default();
         self.send(CONTROL_API, method, &url, &headers, body).await
@@ -91,12 +109,15 @@ impl Client {
     ) -> Result<Value, Failure> {
         let request = self.sign(service, method, url, headers, body)?;
         let exchange = async {
-            let response = self.connector.call(request).await.map_err(|error| unreachable(url, &error))?;
+            let response =
+                self.connector.call(request).await.map_err(|error| self.nobody(unreachable(url, &error)))?;
             let status = response.status().as_u16();
             let mut stream = ByteStream::new(response.into_body());
             let mut body = Vec::new();
             while let Some(chunk) = stream.next().await {
-                body.extend_from_slice(&chunk.map_err(|error| unreachable(url, &error))?);
+                body.extend_from_slice(
+                    &chunk.map_err(|error| Failure::Unreachable(unreachable(url, &error)))?,
+                );
                 if body.len() > MAX_ANSWER {
                     return Err(Failure::Unreachable(format!("{url} answers more than an API does")));
                 }
@@ -109,6 +130,17 @@ impl Client {
         };
         let (status, body) = tokio::time::timeout(TIMEOUT, exchange).await.map_err(late)??;
         answer(status, &body)
+    }
+
+    /// The same with what a state file that leads to nobody means.
+    fn nobody(&self, message: String) -> Failure {
+        Failure::Unreachable(match &self.place.state_file {
+            Some(path) => format!(
+                "{message}\n  {} is left from a stack that runs no more; `make run` starts one.",
+                path.display()
+            ),
+            None => message,
+        })
     }
 
     fn sign(
@@ -173,7 +205,7 @@ fn answer(status: u16, body: &[u8]) -> Result<Value, Failure> {
 }
 
 /// That no answer came, with every cause down to the last, which names the reason.
-fn unreachable(url: &str, error: &dyn std::error::Error) -> Failure {
+fn unreachable(url: &str, error: &dyn std::error::Error) -> String {
     let mut message = format!("{url} cannot be reached: {error}");
     let mut source = error.source();
     while let Some(cause) = source {
@@ -181,7 +213,7 @@ fn unreachable(url: &str, error: &dyn std::error::Error) -> Failure {
         message.push_str(&cause.to_string());
         source = cause.source();
     }
-    Failure::Unreachable(message)
+    message
 }
 
 #[cfg(test)]
@@ -196,8 +228,8 @@ mod tests {
         let state = r#"{"admin_url":"http://127.0.0.1:9/v1","aws_endpoint_url":"http://127.0.0.1:9",
             "region":"eu-central-1","admin":{"access_key_id":"AKID","secret_access_key":"hush"}}"#;
         std::fs::write(&path, state).unwrap();
-        let flags = PlaceFlags { state_file: path, api_url: None, region: None };
-        Client::new(Place::open(&flags).unwrap())
+        let flags = PlaceFlags { state_file: path, api_url: None, region: None, profile: None };
+        Client::new(Place::open(&flags, None).unwrap())
     }
 
     #[test]
@@ -220,6 +252,7 @@ mod tests {
         let said = failure.to_string();
         assert!(matches!(failure, Failure::Unreachable(_)), "{said}");
         assert!(said.contains("127.0.0.1:9") && !said.contains("hush"), "{said}");
+        assert!(said.ends_with("stack.json is left from a stack that runs no more; `make run` starts one."));
     }
 
     #[test]

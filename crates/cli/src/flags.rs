@@ -2,41 +2,72 @@
 
 use std::path::PathBuf;
 
-use clap::builder::{PossibleValuesParser, TypedValueParser};
-use contract::{Isolation, TenantStatus};
+use clap::builder::{NonEmptyStringValueParser, PossibleValuesParser, TypedValueParser};
+use contract::{Isolation, OutOfRange, QuotaPercent, TenantStatus, UsageDays};
 
 use crate::duration;
 use crate::ids::{ApiKeyId, TenantId};
 
+/// The heading of the options that all commands have.
+const GLOBAL: &str = "Global options";
+/// The most requests of one grant.
+const MAX_GRANT: u32 = 1_000_000_000;
+
 /// The platform team's command line: tenants, their keys, and the usage plans.
-///
-/// Exit codes: 0 done; 1 refused; 2 a command line that cannot be carried out, and plans that differ; 3 out of
-/// reach.
 #[derive(Debug, Clone, clap::Parser)]
-#[command(name = "tenantry", version)]
+#[command(
+    name = "tenantry",
+    version,
+    after_help = "Exit codes: 0 done; 1 refused, or mistakes in the plans; 2 a command line that cannot be carried \
+                  out, or plans that differ; 3 out of reach, or done and a new key's value lost."
+)]
 pub(crate) struct Flags {
     #[command(flatten)]
     pub(crate) place: PlaceFlags,
     /// Answer in JSON, for programs.
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = GLOBAL)]
     pub(crate) json: bool,
     #[command(subcommand)]
     pub(crate) command: Command,
 }
 
-/// Where the calls go: to the local stack, unless an address or a region is given. Then the credentials are those
-/// of the environment: `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and `AWS_SESSION_TOKEN`.
+/// Where the calls go: to the local stack, unless an address, a region or a profile is given. Then the credentials
+/// are those of the profile, or without one those of the environment: `AWS_ACCESS_KEY_ID`,
+/// `AWS_SECRET_ACCESS_KEY` and `AWS_SESSION_TOKEN`, and else those of the profile that `AWS_PROFILE` names.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct PlaceFlags {
     /// What the local stack tells programs.
-    #[arg(long, global = true, default_value = ".local/stack.json", value_name = "PATH")]
+    #[arg(
+        long,
+        global = true,
+        help_heading = GLOBAL,
+        default_value = ".local/stack.json",
+        value_name = "PATH"
+    )]
     pub(crate) state_file: PathBuf,
     /// The control API on AWS, with its stage, such as `https://a1b2c3d4e5.execute-api.eu-central-1.amazonaws.com/v1`.
-    #[arg(long, global = true, value_name = "URL")]
+    #[arg(long, global = true, help_heading = GLOBAL, value_name = "URL")]
     pub(crate) api_url: Option<String>,
-    /// The region on AWS, where the address does not name it.
-    #[arg(long, global = true)]
+    /// The region on AWS, where neither the address nor the profile names it.
+    #[arg(long, global = true, help_heading = GLOBAL)]
     pub(crate) region: Option<String>,
+    /// The profile of AWS's shared files whose credentials are used on AWS.
+    #[arg(
+        long,
+        global = true,
+        help_heading = GLOBAL,
+        value_name = "NAME",
+        value_parser = NonEmptyStringValueParser::new()
+    )]
+    pub(crate) profile: Option<String>,
+}
+
+impl PlaceFlags {
+    /// Whether AWS is meant, and not the local stack. Variables do not say so: a developer has them set for other
+    /// tools.
+    pub(crate) fn mean_aws(&self) -> bool {
+        self.api_url.is_some() || self.region.is_some() || self.profile.is_some()
+    }
 }
 
 /// What to do.
@@ -48,20 +79,45 @@ pub(crate) enum Command {
     /// Make, list, rotate and revoke a tenant's keys.
     #[command(subcommand)]
     Keys(KeysCommand),
+    /// Show what keys have used, and who is near a quota.
+    #[command(subcommand)]
+    Usage(UsageCommand),
     /// Compare and check the usage plans.
     #[command(subcommand)]
     Plans(PlansCommand),
     /// Show who has changed a tenant, newest first.
+    #[command(after_help = "Example: tenantry audit acme")]
     Audit {
         /// The tenant.
         tenant_id: TenantId,
     },
+    /// Print what makes a shell complete this command line.
+    #[command(
+        after_help = "Example: tenantry completions bash > ~/.local/share/bash-completion/completions/tenantry"
+    )]
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+}
+
+/// How a command can be repeated.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub(crate) struct OnceFlag {
+    /// Makes it once, however often the command is given with this key within 24 hours: 1 to 255 visible ASCII
+    /// characters. After a failure, give it again.
+    #[arg(long, value_name = "KEY", value_parser = once)]
+    pub(crate) idempotency_key: Option<String>,
 }
 
 /// What to do with tenants.
 #[derive(Debug, Clone, clap::Subcommand)]
 pub(crate) enum TenantsCommand {
     /// Onboard a tenant; its first key's value is shown this once.
+    #[command(
+        after_help = "Example: tenantry tenants create --name Acme --email ops@acme.example --tier free --contact \
+                      phone=+15550100"
+    )]
     Create {
         /// Display name.
         #[arg(long)]
@@ -81,8 +137,11 @@ pub(crate) enum TenantsCommand {
         /// The id to give; a random one without it.
         #[arg(long)]
         tenant_id: Option<TenantId>,
+        #[command(flatten)]
+        once: OnceFlag,
     },
     /// List tenants, a page at a time.
+    #[command(after_help = "Example: tenantry tenants list --tier free --all")]
     List {
         /// Only those of this status; `active` without it.
         #[arg(long, value_parser = statuses())]
@@ -101,12 +160,16 @@ pub(crate) enum TenantsCommand {
         all: bool,
     },
     /// Show a tenant with its keys.
+    #[command(after_help = "Example: tenantry tenants show acme")]
     Show {
         /// The tenant.
         tenant_id: TenantId,
     },
     /// Change what is known of a tenant, or its tier.
-    #[command(group = clap::ArgGroup::new("change").required(true).multiple(true))]
+    #[command(
+        group = clap::ArgGroup::new("change").required(true).multiple(true),
+        after_help = "Example: tenantry tenants update acme --tier standard"
+    )]
     Update {
         /// The tenant.
         tenant_id: TenantId,
@@ -119,6 +182,9 @@ pub(crate) enum TenantsCommand {
         /// A contact detail; may be repeated. All details are replaced by those that are given.
         #[arg(long = "contact", value_name = "NAME=VALUE", value_parser = pair, group = "change")]
         contact: Vec<(String, String)>,
+        /// Remove all contact details.
+        #[arg(long, group = "change", conflicts_with = "contact")]
+        no_contact: bool,
         /// Tier: the tenant's keys move to its usage plan.
         #[arg(long, group = "change")]
         tier: Option<String>,
@@ -127,6 +193,7 @@ pub(crate) enum TenantsCommand {
         if_version: Option<u64>,
     },
     /// Refuse a tenant's requests until it is resumed.
+    #[command(after_help = "Example: tenantry tenants suspend acme --reason unpaid")]
     Suspend {
         /// The tenant.
         tenant_id: TenantId,
@@ -135,9 +202,23 @@ pub(crate) enum TenantsCommand {
         reason: Option<String>,
     },
     /// Serve a suspended tenant again.
+    #[command(after_help = "Example: tenantry tenants resume acme")]
     Resume {
         /// The tenant.
         tenant_id: TenantId,
+    },
+    /// Offboard a tenant: it is not served any more, what it has is exported, and deleted after the grace. Until the
+    /// deletion begins, resume undoes it.
+    #[command(after_help = "Example: tenantry tenants delete acme --grace 30d")]
+    Delete {
+        /// The tenant.
+        tenant_id: TenantId,
+        /// For how long it can be undone, such as `12h` or `30d`, at most `90d`.
+        #[arg(long, default_value = "30d", value_name = "DURATION", value_parser = duration::grace)]
+        grace: u32,
+        /// Do not ask.
+        #[arg(long)]
+        yes: bool,
     },
 }
 
@@ -145,29 +226,43 @@ pub(crate) enum TenantsCommand {
 #[derive(Debug, Clone, clap::Subcommand)]
 pub(crate) enum KeysCommand {
     /// Make a further key; its value is shown this once.
+    #[command(after_help = "Example: tenantry keys create acme --idempotency-key second-key")]
     Create {
         /// The tenant.
         tenant_id: TenantId,
+        #[command(flatten)]
+        once: OnceFlag,
     },
     /// List a tenant's keys, never their values.
+    #[command(after_help = "Example: tenantry keys list acme")]
     List {
         /// The tenant.
         tenant_id: TenantId,
     },
     /// Put a new key in a key's place; its value is shown this once.
+    #[command(after_help = "Example: tenantry keys rotate acme k3dnxw3c8n --overlap 7d")]
     Rotate {
         /// The tenant.
         tenant_id: TenantId,
         /// The key that ends.
         api_key_id: ApiKeyId,
         /// How long the old key still works, such as `12h` or `7d`, at most `30d`.
-        #[arg(long, default_value = "0", value_name = "DURATION", value_parser = duration::overlap)]
+        #[arg(
+            long,
+            default_value = "0",
+            value_name = "DURATION",
+            value_parser = duration::overlap,
+            allow_hyphen_values = true
+        )]
         overlap: u32,
         /// Do not ask, where the old key ends at once.
         #[arg(long)]
         yes: bool,
+        #[command(flatten)]
+        once: OnceFlag,
     },
     /// Delete a key.
+    #[command(after_help = "Example: tenantry keys revoke acme k3dnxw3c8n")]
     Revoke {
         /// The tenant.
         tenant_id: TenantId,
@@ -182,15 +277,62 @@ pub(crate) enum KeysCommand {
     },
 }
 
+/// What to show of usage. It is as old as the last snapshot, which a schedule makes every five minutes.
+#[derive(Debug, Clone, clap::Subcommand)]
+pub(crate) enum UsageCommand {
+    /// Show what the keys that the tenant has now have used of their quotas, and on which days.
+    #[command(after_help = "Example: tenantry usage show acme --days 7")]
+    Show {
+        /// The tenant.
+        tenant_id: TenantId,
+        /// How many days, today's included, at most 92; 31 without it.
+        #[arg(long)]
+        days: Option<UsageDays>,
+    },
+    /// Give a key more requests, for what is left of its quota's period.
+    #[command(after_help = "Example: tenantry usage grant acme --requests 500")]
+    Grant {
+        /// The tenant.
+        tenant_id: TenantId,
+        /// How many requests more.
+        #[arg(long, value_name = "NUMBER", value_parser = requests, allow_hyphen_values = true)]
+        requests: u32,
+        /// The key; it can be left out where the tenant has one working key.
+        #[arg(long, value_name = "API_KEY_ID")]
+        api_key_id: Option<ApiKeyId>,
+        #[command(flatten)]
+        once: OnceFlag,
+    },
+    /// List the keys that have used much of their quotas, the most first, and when each is used up at the present
+    /// pace.
+    #[command(after_help = "Example: tenantry usage near-limit --at 90% --all")]
+    NearLimit {
+        /// The least part of the quota that is gone.
+        #[arg(long, default_value = "80%", value_name = "PERCENT", value_parser = percent)]
+        at: QuotaPercent,
+        /// Keys in a page.
+        #[arg(long, value_parser = clap::value_parser!(u8).range(1..=100))]
+        limit: Option<u8>,
+        /// Where to go on: the cursor that the page before ended with.
+        #[arg(long)]
+        cursor: Option<String>,
+        /// Every page from here on.
+        #[arg(long)]
+        all: bool,
+    },
+}
+
 /// What to do with usage plans.
 #[derive(Debug, Clone, clap::Subcommand)]
 pub(crate) enum PlansCommand {
     /// Show the plans that are in force, or one of them route by route.
+    #[command(after_help = "Example: tenantry plans show free")]
     Show {
         /// The tier whose plan is shown: its name without `tenantry-`.
         tier: Option<String>,
     },
     /// Show where the file and what is in force differ; exit code 2 where they do.
+    #[command(after_help = "Example: tenantry plans diff")]
     Diff {
         #[command(flatten)]
         files: PlanFiles,
@@ -199,6 +341,7 @@ pub(crate) enum PlansCommand {
         data_api_id: Option<String>,
     },
     /// Find mistakes in the file before AWS does; exit code 1 where there are any.
+    #[command(after_help = "Example: tenantry plans check --usage-plans new-plans.yaml")]
     Check {
         #[command(flatten)]
         files: PlanFiles,
@@ -224,6 +367,25 @@ fn statuses() -> impl TypedValueParser<Value = TenantStatus> {
 fn isolations() -> impl TypedValueParser<Value = Isolation> {
     PossibleValuesParser::new(Isolation::ALL.iter().map(|isolation| isolation.as_str()))
         .try_map(|word| word.parse::<Isolation>())
+}
+
+/// A part in percent, with or without its sign.
+fn percent(text: &str) -> Result<QuotaPercent, OutOfRange> {
+    text.strip_suffix('%').unwrap_or(text).parse()
+}
+
+fn requests(text: &str) -> Result<u32, String> {
+    let number = text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse().ok()).flatten();
+    let number = number.filter(|number| (1..=MAX_GRANT).contains(number));
+    number.ok_or_else(|| format!("must be a whole number from 1 to {MAX_GRANT}"))
+}
+
+fn once(text: &str) -> Result<String, String> {
+    if (1..=255).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic()) {
+        Ok(text.to_owned())
+    } else {
+        Err("must be 1 to 255 visible ASCII characters".to_owned())
+    }
 }
 
 fn pair(text: &str) -> Result<(String, String), String> {
@@ -267,21 +429,67 @@ mod tests {
             "tenants list --status suspended --tier free --limit 100 --cursor abc --all",
             "tenants show acme",
             "tenants update acme --tier standard --if-version 3",
+            "tenants update acme --no-contact",
             "tenants suspend acme --reason unpaid",
             "tenants resume acme",
+            "tenants delete acme",
+            "tenants delete acme --grace 0 --yes",
+            "tenants delete acme --grace 90d",
             "keys create acme",
+            "keys create acme --idempotency-key k-1",
+            "usage grant acme --requests 500",
+            "usage grant acme --requests 500 --api-key-id k1 --idempotency-key k-1",
             "keys list acme",
             "keys rotate acme k1 --overlap 7d",
             "keys revoke acme k1 --force --yes",
+            "usage show acme",
+            "usage show acme --days 92",
+            "usage near-limit",
+            "usage near-limit --at 80% --limit 100 --cursor abc",
+            "usage near-limit --at 100 --all",
             "plans show",
             "plans show free",
             "plans diff --data-api-id a1b2c3",
             "plans check --usage-plans other.yaml --template t.yaml",
             "audit acme",
             "audit acme --api-url https://h/v1 --region eu-central-1",
+            "audit acme --api-url https://h/v1 --profile work",
+            "completions bash",
         ] {
             read(line).unwrap_or_else(|error| panic!("{line}: {error}"));
         }
+    }
+
+    #[test]
+    fn a_number_that_cannot_be_taken_is_told_what_it_must_be() {
+        for (line, expected) in [
+            ("usage grant acme --requests 1k", "must be a whole number from 1 to 1000000000"),
+            ("usage grant acme --requests -5", "must be a whole number from 1 to 1000000000"),
+            ("usage grant acme --requests 1000000001", "must be a whole number from 1 to 1000000000"),
+            ("keys rotate acme k1 --overlap -1d", "must be like 90s, 15m, 12h or 7d"),
+        ] {
+            let said = read(line).expect_err(line).to_string();
+            assert!(said.contains(expected), "{line}: {said}");
+        }
+    }
+
+    #[test]
+    fn every_command_has_an_example_that_is_read() {
+        let (mut open, mut examples) = (vec![Flags::command()], 0);
+        while let Some(command) = open.pop() {
+            open.extend(command.get_subcommands().cloned());
+            if command.has_subcommands() {
+                continue;
+            }
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            let example =
+                help.strip_prefix("Example: tenantry ").unwrap_or_else(|| panic!("{command}: {help}"));
+            let words = example.split(" > ").next().unwrap();
+            assert!(words.contains(command.get_name()), "{help}");
+            read(words).unwrap_or_else(|error| panic!("{help}: {error}"));
+            examples += 1;
+        }
+        assert!(examples > 15, "{examples}");
     }
 
     #[test]
@@ -299,10 +507,26 @@ mod tests {
             "tenants list --limit 101",
             "tenants list --status gone",
             "tenants update acme",
+            "tenants delete",
+            "tenants delete acme --grace 91d",
+            "tenants delete acme --grace 30",
             "tenants update acme --if-version 3",
+            "tenants update acme --no-contact --contact phone=1",
+            "keys create acme --idempotency-key=",
+            "usage grant acme",
+            "usage grant acme --requests 0",
             "keys rotate acme",
             "keys rotate acme k1 --overlap 31d",
             "keys revoke acme k/1",
+            "tenants list --profile=",
+            "completions tcsh",
+            "usage show",
+            "usage show acme --days 0",
+            "usage show acme --days 93",
+            "usage near-limit --at 0",
+            "usage near-limit --at 101%",
+            "usage near-limit --at 80%%",
+            "usage near-limit --limit 101",
         ] {
             assert_eq!(read(line).expect_err(line).exit_code(), 2, "{line}");
         }

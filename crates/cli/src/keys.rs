@@ -11,31 +11,34 @@ use crate::show::{cell, details, table};
 use crate::tenants::path;
 
 /// What is said beside a new key's value.
-pub(crate) const VALUE_ONCE: &str = "The key's value is shown this once: keep it now.";
+const VALUE_ONCE: &str = "The key's value is shown this once: keep it now.";
+/// The same, where it was shown before.
+const VALUE_TOLD: &str =
+    "This was done before, and the key's value was shown then: rotate the key if it is lost.";
 
 pub(crate) async fn run(client: &Client, command: KeysCommand) -> Result<Said, Failure> {
     match command {
-        KeysCommand::Create { tenant_id } => {
-            let answer =
-                client.control("POST", &format!("{}/keys", path(&tenant_id)), None, Some(&json!({}))).await?;
+        KeysCommand::Create { tenant_id, once } => {
+            let answer = client.make(&format!("{}/keys", path(&tenant_id)), &once, &json!({})).await?;
             Ok(issued(answer))
         }
         KeysCommand::List { tenant_id } => {
             let answer = client.control("GET", &format!("{}/keys", path(&tenant_id)), None, None).await?;
-            let text = key_table(answer["items"].as_array().map(Vec::as_slice).unwrap_or_default());
-            Ok(Said::done(answer, text))
+            let keys = answer["items"].as_array().map(Vec::as_slice).unwrap_or_default();
+            let (text, is_empty) = (key_table(keys), keys.is_empty());
+            let note = is_empty.then(|| format!("{tenant_id} has no keys."));
+            Ok(Said::done(answer, text).with_notes(note))
         }
-        KeysCommand::Rotate { tenant_id, api_key_id, overlap, yes } => {
+        KeysCommand::Rotate { tenant_id, api_key_id, overlap, yes, once } => {
             if overlap == 0 {
-                confirm(&format!("Key {api_key_id} of {tenant_id} ends at once."), yes)?;
+                confirm(&format!("Key {api_key_id} of {tenant_id} will end at once."), yes)?;
             }
             let body = json!({ "rotate": api_key_id.to_string(), "overlap_seconds": overlap });
-            let answer =
-                client.control("POST", &format!("{}/keys", path(&tenant_id)), None, Some(&body)).await?;
+            let answer = client.make(&format!("{}/keys", path(&tenant_id)), &once, &body).await?;
             Ok(issued(answer))
         }
         KeysCommand::Revoke { tenant_id, api_key_id, force, yes } => {
-            confirm(&format!("Key {api_key_id} of {tenant_id} is deleted."), yes)?;
+            confirm(&format!("Key {api_key_id} of {tenant_id} will be deleted."), yes)?;
             let query = if force { "?force=true" } else { "" };
             let path = format!("{}/keys/{api_key_id}{query}", path(&tenant_id));
             client.control("DELETE", &path, None, None).await?;
@@ -48,12 +51,29 @@ pub(crate) async fn run(client: &Client, command: KeysCommand) -> Result<Said, F
 /// A new key with its value, and all of the tenant's keys.
 fn issued(answer: Value) -> Said {
     let key = &answer["api_key"];
-    let mut text = details(&["api_key_id", "value"].map(|member| (member, cell(key, member))));
+    let mut text = details(&key_details(key));
     if let Some(keys) = answer["keys"].as_array() {
         text.push('\n');
         text.push_str(&key_table(keys));
     }
-    Said::done(answer, text).with_note(VALUE_ONCE)
+    with_key(Said::done(answer, text))
+}
+
+/// A key that was made, with its value where this command has made it, and not an earlier one with its
+/// `Idempotency-Key`.
+pub(crate) fn key_details(key: &Value) -> [(&'static str, String); 2] {
+    let value = if key["value"].is_null() { "not shown again".to_owned() } else { cell(key, "value") };
+    [("api_key_id", cell(key, "api_key_id")), ("value", value)]
+}
+
+/// The same with what is said beside a key that was made.
+pub(crate) fn with_key(said: Said) -> Said {
+    let key = &said.json["api_key"];
+    if key["value"].is_null() {
+        return said.with_note(VALUE_TOLD);
+    }
+    let id = cell(key, "api_key_id");
+    said.with_note(VALUE_ONCE).with_value_of(id)
 }
 
 /// Keys, never their values.
@@ -81,7 +101,11 @@ mod tests {
             "api_key_id  k2\nvalue       secret\n\n\
              KEY  STATUS  CREATED               EXPIRES\nk2   active  2026-01-01T00:00:00Z  -\n"
         );
-        assert_eq!((said.json, said.note), (answer, Some(VALUE_ONCE)));
+        assert_eq!((said.json, said.value_of), (answer, Some("k2".to_owned())));
+        assert_eq!(said.notes, [VALUE_ONCE]);
+        let again = issued(json!({ "api_key": { "api_key_id": "k2", "value": null } }));
+        assert_eq!(again.text, "api_key_id  k2\nvalue       not shown again\n");
+        assert_eq!((again.notes, again.value_of), (vec![VALUE_TOLD.to_owned()], None));
     }
 
     #[test]

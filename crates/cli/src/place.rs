@@ -1,11 +1,12 @@
 //! Where calls go, and who makes them.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use aws_credential_types::Credentials;
 use http::Uri;
 use serde::Deserialize;
 
+use crate::asker::Asker;
 use crate::failure::Failure;
 use crate::flags::PlaceFlags;
 
@@ -19,8 +20,8 @@ pub(crate) struct Place {
     pub(crate) region: String,
     /// Who asks.
     pub(crate) credentials: Credentials,
-    /// Whether this is the local stack, whose ids follow from the template.
-    pub(crate) local: bool,
+    /// The state file of the local stack, whose ids follow from the template; nothing on AWS.
+    pub(crate) state_file: Option<PathBuf>,
 }
 
 /// The members of the state file that are needed here.
@@ -39,23 +40,22 @@ struct Admin {
 }
 
 impl Place {
-    /// Finds out where the calls go.
+    /// Finds out where the calls go. Whoever asks is given where AWS is meant.
     ///
     /// # Errors
     /// [`Failure::Unreachable`] where no local stack runs, [`Failure::Usage`] where AWS is meant and something is
     /// missing.
-    pub(crate) fn open(flags: &PlaceFlags) -> Result<Self, Failure> {
-        if flags.api_url.is_some() || flags.region.is_some() {
-            Self::on_aws(flags.api_url.as_deref(), flags.region.as_deref(), from_environment()?)
-        } else {
-            Self::local(&flags.state_file)
+    pub(crate) fn open(flags: &PlaceFlags, asker: Option<Asker>) -> Result<Self, Failure> {
+        match asker {
+            Some(asker) => Self::on_aws(flags.api_url.as_deref(), flags.region.as_deref(), asker),
+            None => Self::local(&flags.state_file),
         }
     }
 
     fn local(path: &Path) -> Result<Self, Failure> {
         let text = std::fs::read(path).map_err(|error| {
             Failure::Unreachable(format!(
-                "no local stack: {}: {error}.\n  `make run` starts one; --api-url and --region reach AWS.",
+                "no local stack: {}: {error}.\n  `make run` starts one; --api-url, --region and --profile reach AWS.",
                 path.display()
             ))
         })?;
@@ -72,26 +72,23 @@ impl Place {
             management_url: local_url(path, &state.aws_endpoint_url)?,
             region: state.region,
             credentials,
-            local: true,
+            state_file: Some(path.to_owned()),
         })
     }
 
-    fn on_aws(
-        api_url: Option<&str>,
-        region: Option<&str>,
-        credentials: Credentials,
-    ) -> Result<Self, Failure> {
+    fn on_aws(api_url: Option<&str>, region: Option<&str>, asker: Asker) -> Result<Self, Failure> {
         let control_url = api_url.map(control_url).transpose()?;
-        let region = region.map(str::to_owned).or_else(|| control_url.as_deref().and_then(region_of));
-        let Some(region) = region else {
-            return Err(Failure::Usage("the address names no region: --region is needed".to_owned()));
+        let of_url = || control_url.as_deref().and_then(region_of);
+        let Some(region) = region.map(str::to_owned).or_else(of_url).or(asker.region) else {
+            let message = "neither the address nor a profile names the region: --region is needed";
+            return Err(Failure::Usage(message.to_owned()));
         };
         if !is_region(&region) {
             return Err(Failure::Usage(format!("{region} is no region")));
         }
         let domain = if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
         let management_url = format!("https://apigateway.{region}.{domain}");
-        Ok(Self { control_url, management_url, region, credentials, local: false })
+        Ok(Self { control_url, management_url, region, credentials: asker.credentials, state_file: None })
     }
 
     /// The control API with its stage.
@@ -100,7 +97,7 @@ impl Place {
     /// [`Failure::Usage`] where it was not given.
     pub(crate) fn control_url(&self) -> Result<&str, Failure> {
         self.control_url.as_deref().ok_or_else(|| {
-            let message = if self.local {
+            let message = if self.state_file.is_some() {
                 "this local stack has no control API"
             } else {
                 "--api-url is needed: the control API's address"
@@ -110,28 +107,11 @@ impl Place {
     }
 }
 
-/// The credentials of the environment, where every tool of AWS has them. They are no flags: a command line can be
-/// seen by every user of the machine.
-fn from_environment() -> Result<Credentials, Failure> {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the one place that reads credentials from the environment"
-    )]
-    let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-    let needed = |name: &str| {
-        variable(name).ok_or_else(|| Failure::Usage(format!("{name} is not set: AWS needs credentials")))
-    };
-    Ok(Credentials::new(
-        needed("AWS_ACCESS_KEY_ID")?,
-        needed("AWS_SECRET_ACCESS_KEY")?,
-        variable("AWS_SESSION_TOKEN"),
-        None,
-        "environment",
-    ))
-}
-
 /// Checks the control API's address.
-fn control_url(text: &str) -> Result<String, Failure> {
+///
+/// # Errors
+/// [`Failure::Usage`] where it cannot be asked.
+pub(crate) fn control_url(text: &str) -> Result<String, Failure> {
     // The address is not repeated: what is wrong with it can be a password.
     checked(text).map_err(|reason| Failure::Usage(format!("--api-url: {reason}")))
 }
@@ -184,20 +164,23 @@ mod tests {
 
     const URL: &str = "https://a1b2c3d4e5.execute-api.eu-central-1.amazonaws.com/v1";
 
-    fn credentials() -> Credentials {
-        Credentials::new("AKID", "hush", None, None, "test")
+    fn asker(region: Option<&str>) -> Asker {
+        let credentials = Credentials::new("AKID", "hush", None, None, "test");
+        Asker { credentials, region: region.map(str::to_owned) }
     }
 
     fn on_aws(url: Option<&str>, region: Option<&str>) -> Result<Place, Failure> {
-        Place::on_aws(url, region, credentials())
+        Place::on_aws(url, region, asker(None))
     }
 
     fn code(result: &Result<Place, Failure>) -> &'static str {
         match result {
             Ok(_) => "found",
             Err(Failure::Usage(_)) => "usage",
-            Err(Failure::Unreachable(_)) => "unreachable",
-            Err(Failure::Refused { .. } | Failure::Output(_)) => "refused",
+            Err(Failure::Unreachable(_) | Failure::Unavailable { .. }) => "unreachable",
+            Err(Failure::Refused { .. } | Failure::Declined | Failure::Output(_) | Failure::Lost { .. }) => {
+                "refused"
+            }
         }
     }
 
@@ -209,6 +192,21 @@ mod tests {
         assert_eq!(place.management_url, "https://apigateway.eu-central-1.amazonaws.com");
         let other = on_aws(Some("https://control.example/v1"), Some("cn-north-1")).unwrap();
         assert_eq!(other.management_url, "https://apigateway.cn-north-1.amazonaws.com.cn");
+    }
+
+    #[test]
+    fn the_region_is_the_flags_else_the_addresss_else_the_profiles() {
+        let custom = "https://control.example/v1";
+        for (url, flag, expected) in [
+            (Some(URL), Some("us-east-1"), "us-east-1"),
+            (Some(URL), None, "eu-central-1"),
+            (Some(custom), None, "eu-north-1"),
+            (None, None, "eu-north-1"),
+        ] {
+            let place = Place::on_aws(url, flag, asker(Some("eu-north-1"))).unwrap();
+            assert_eq!(place.region, expected, "{url:?} {flag:?}");
+        }
+        assert_eq!(code(&on_aws(Some(custom), None)), "usage", "nobody names one");
     }
 
     #[test]
@@ -272,7 +270,7 @@ mod tests {
             "admin":{"access_key_id":"a","secret_access_key":"s"},"tenants":[]}"#;
         std::fs::write(&path, state).unwrap();
         let place = Place::local(&path).unwrap();
-        assert!(place.local);
+        assert_eq!(place.state_file.as_deref(), Some(path.as_path()));
         assert_eq!(place.control_url().unwrap(), "http://127.0.0.1:1/v1");
     }
 }

@@ -1,15 +1,14 @@
-//! `tenantry tenants` and `tenantry audit`.
-
-use std::collections::BTreeSet;
+//! `tenantry tenants`.
 
 use contract::{OnboardRequest, TenantStatus};
 use serde_json::{Map, Value, json};
 
 use crate::client::{Client, query};
+use crate::confirm::agree;
 use crate::failure::Failure;
 use crate::flags::TenantsCommand;
 use crate::ids::TenantId;
-use crate::keys::{VALUE_ONCE, key_table};
+use crate::keys::{key_details, key_table, with_key};
 use crate::said::Said;
 use crate::show::{cell, details, plain, scalar, table};
 
@@ -18,7 +17,7 @@ const MAX_PAGES: usize = 10_000;
 
 pub(crate) async fn run(client: &Client, command: TenantsCommand) -> Result<Said, Failure> {
     match command {
-        TenantsCommand::Create { name, email, tier, contact, isolation, tenant_id } => {
+        TenantsCommand::Create { name, email, tier, contact, isolation, tenant_id, once } => {
             let request = OnboardRequest {
                 tenant_id: tenant_id.map(|id| id.to_string()),
                 name,
@@ -28,12 +27,11 @@ pub(crate) async fn run(client: &Client, command: TenantsCommand) -> Result<Said
                 isolation,
             };
             let body = serde_json::to_value(&request).expect("a request is made of texts");
-            let answer = client.control("POST", "/tenants", None, Some(&body)).await?;
+            let answer = client.make("/tenants", &once, &body).await?;
             let mut shown = tenant_details(&answer["tenant"]);
-            shown.push(("api_key_id", cell(&answer["api_key"], "api_key_id")));
-            shown.push(("value", cell(&answer["api_key"], "value")));
+            shown.extend(key_details(&answer["api_key"]));
             let text = details(&shown);
-            Ok(Said::done(answer, text).with_note(VALUE_ONCE))
+            Ok(with_key(Said::done(answer, text)))
         }
         TenantsCommand::List { status, tier, limit, cursor, all } => {
             let filter = Filter {
@@ -48,12 +46,12 @@ pub(crate) async fn run(client: &Client, command: TenantsCommand) -> Result<Said
             let text = tenant_text(&answer);
             Ok(Said::done(answer, text))
         }
-        TenantsCommand::Update { tenant_id, name, email, contact, tier, if_version } => {
+        TenantsCommand::Update { tenant_id, name, email, contact, no_contact, tier, if_version } => {
             let mut body = Map::new();
             for (member, value) in [("name", name), ("email", email), ("tier", tier)] {
                 body.extend(value.map(|value| (member.to_owned(), Value::String(value))));
             }
-            if !contact.is_empty() {
+            if no_contact || !contact.is_empty() {
                 let contact: Map<_, _> =
                     contact.into_iter().map(|(name, value)| (name, Value::String(value))).collect();
                 body.insert("contact".to_owned(), Value::Object(contact));
@@ -70,15 +68,18 @@ pub(crate) async fn run(client: &Client, command: TenantsCommand) -> Result<Said
         TenantsCommand::Resume { tenant_id } => {
             change(client, &tenant_id, None, &json!({ "status": "active" })).await
         }
+        TenantsCommand::Delete { tenant_id, grace, yes } => {
+            let what = format!(
+                "The tenant {tenant_id} will not be served any more, and what it has will be exported, and deleted \
+                 {grace} seconds from now at the earliest. Until then `tenantry tenants resume` undoes it."
+            );
+            agree(&what, yes)?;
+            let path = format!("{}?grace_seconds={grace}", path(&tenant_id));
+            let answer = client.control("DELETE", &path, None, None).await?;
+            let text = tenant_text(&answer);
+            Ok(Said::done(answer, text))
+        }
     }
-}
-
-/// `tenantry audit`.
-pub(crate) async fn audit(client: &Client, tenant_id: &TenantId) -> Result<Said, Failure> {
-    let mut answer = client.control("GET", &path(tenant_id), None, None).await?;
-    let rows = take_list(&mut answer, "audit");
-    let text = audit_table(&rows);
-    Ok(Said::done(json!({ "items": rows }), text))
 }
 
 /// A tenant's path behind the stage.
@@ -87,7 +88,7 @@ pub(crate) fn path(tenant_id: &TenantId) -> String {
 }
 
 /// A member that is a list; an empty one where it is none.
-fn take_list(answer: &mut Value, member: &str) -> Vec<Value> {
+pub(crate) fn take_list(answer: &mut Value, member: &str) -> Vec<Value> {
     answer.get_mut(member).and_then(Value::as_array_mut).map(std::mem::take).unwrap_or_default()
 }
 
@@ -95,6 +96,29 @@ struct Filter<'a> {
     status: Option<&'a str>,
     tier: Option<&'a str>,
     limit: Option<String>,
+}
+
+impl Filter<'_> {
+    /// That nobody is there.
+    fn nobody(&self) -> String {
+        let mut text = format!("No {} tenants", self.status.unwrap_or(TenantStatus::Active.as_str()));
+        if let Some(tier) = self.tier {
+            text.push_str(" of tier ");
+            text.push_str(&plain(tier));
+        }
+        text.push_str(if self.status.is_some() { "." } else { "; --status shows others." });
+        text
+    }
+
+    /// Who is left out although nobody has asked for that.
+    fn left_out(&self) -> Option<String> {
+        self.status.is_none().then(|| "Only active tenants; --status shows others.".to_owned())
+    }
+}
+
+/// That a page is not the last.
+pub(crate) fn more(cursor: &str) -> String {
+    format!("There are more: --cursor {}", plain(cursor))
 }
 
 async fn list(
@@ -115,13 +139,11 @@ async fn list(
         items.append(&mut take_list(&mut page, "items"));
         cursor = page["next_cursor"].as_str().map(str::to_owned);
         if !all || cursor.is_none() {
-            let mut text = tenant_table(&items);
-            if let Some(cursor) = &cursor {
-                text.push_str("There are more: --cursor ");
-                text.push_str(&plain(cursor));
-                text.push('\n');
-            }
-            return Ok(Said::done(json!({ "items": items, "next_cursor": cursor }), text));
+            let text = tenant_table(&items);
+            let whose = (items.is_empty() && cursor.is_none()).then(|| filter.nobody());
+            let notes = whose.or_else(|| filter.left_out()).into_iter().chain(cursor.as_deref().map(more));
+            let json = json!({ "items": items, "next_cursor": cursor });
+            return Ok(Said::done(json, text).with_notes(notes));
         }
     }
     Err(Failure::refused("the list does not end"))
@@ -147,12 +169,40 @@ fn tenant_table(items: &[Value]) -> String {
 
 /// A tenant with its keys.
 fn tenant_text(answer: &Value) -> String {
-    let mut text = details(&tenant_details(&answer["tenant"]));
+    let mut shown = tenant_details(&answer["tenant"]);
+    shown.extend(offboarding_details(&answer["offboarding"]));
+    let mut text = details(&shown);
     if let Some(keys) = answer["keys"].as_array() {
         text.push('\n');
+        if answer["tenant"]["status"] == TenantStatus::Suspended.as_str() {
+            text.push_str("Its keys are refused.\n\n");
+        }
         text.push_str(&key_table(keys));
     }
     text
+}
+
+/// Where an offboarding stands; nothing where there is none.
+fn offboarding_details(offboarding: &Value) -> Vec<(&'static str, String)> {
+    if offboarding.is_null() {
+        return Vec::new();
+    }
+    let mut shown: Vec<_> = ["stage", "suspended_at", "purge_at", "next_at"]
+        .into_iter()
+        .map(|member| (member, cell(offboarding, member)))
+        .collect();
+    let export = &offboarding["export"];
+    let place = if export.is_null() {
+        "-".to_owned()
+    } else {
+        format!("s3://{}/{}", cell(export, "bucket"), cell(export, "prefix"))
+    };
+    let counts = &offboarding["counts"];
+    let [records, checkpoints, files] =
+        ["records", "checkpoints", "files"].map(|member| cell(counts, member));
+    shown.push(("export", place));
+    shown.push(("exported", format!("{records} records, {checkpoints} checkpoints, {files} files")));
+    shown
 }
 
 fn tenant_details(tenant: &Value) -> Vec<(&'static str, String)> {
@@ -167,40 +217,13 @@ fn tenant_details(tenant: &Value) -> Vec<(&'static str, String)> {
     shown
 }
 
-fn audit_table(rows: &[Value]) -> String {
-    let rows: Vec<Vec<String>> = rows
-        .iter()
-        .map(|row| {
-            let mut cells: Vec<_> = ["at", "actor", "action"].map(|member| cell(row, member)).into();
-            cells.push(difference(&row["before"], &row["after"]));
-            cells
-        })
-        .collect();
-    table(&["AT", "ACTOR", "ACTION", "CHANGE"], &rows)
-}
-
-/// The members that differ between what was and what is.
-fn difference(before: &Value, after: &Value) -> String {
-    let names: BTreeSet<&String> =
-        [before, after].into_iter().filter_map(Value::as_object).flat_map(Map::keys).collect();
-    let changes: Vec<_> = names
-        .into_iter()
-        .filter(|name| before[name.as_str()] != after[name.as_str()])
-        .map(|name| {
-            let (was, is) = (cell(before, name), cell(after, name));
-            format!("{}: {was} -> {is}", plain(name))
-        })
-        .collect();
-    if changes.is_empty() { "-".to_owned() } else { changes.join(", ") }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn a_tenant_is_shown_with_its_keys() {
-        let answer = json!({
+        let mut answer = json!({
             "tenant": {
                 "tenant_id": "acme", "name": "Acme", "email": "a@b.example", "contact": { "phone": "1" },
                 "tier": "free", "isolation": "pooled", "status": "active", "status_reason": null,
@@ -216,23 +239,33 @@ mod tests {
              version        2\ncreated_at     2026-01-01T00:00:00Z\nupdated_at     2026-01-02T00:00:00Z\n\n\
              KEY  STATUS  CREATED               EXPIRES\nk1   active  2026-01-01T00:00:00Z  -\n"
         );
+        answer["tenant"]["status"] = "suspended".into();
+        assert!(tenant_text(&answer).contains("\n\nIts keys are refused.\n\nKEY  STATUS"));
     }
 
     #[test]
-    fn the_audit_shows_what_has_changed_and_nothing_else() {
-        let rows = [json!({
-            "at": "2026-01-01T00:00:00Z", "actor": "arn:aws:iam::000000000000:user/ops", "action": "suspend",
-            "before": { "status": "active", "version": 1, "tier": "free" },
-            "after": { "status": "suspended", "version": 2, "tier": "free", "status_reason": "unpaid" },
-        })];
-        let shown = audit_table(&rows);
-        assert!(
-            shown.ends_with("status: active -> suspended, status_reason: - -> unpaid, version: 1 -> 2\n"),
-            "{shown}"
-        );
-        assert_eq!(difference(&Value::Null, &Value::Null), "-");
-        assert_eq!(difference(&Value::Null, &json!({ "tier": "free" })), "tier: - -> free");
-        assert_eq!(audit_table(&[]), "AT  ACTOR  ACTION  CHANGE\n");
+    fn an_offboarding_is_shown_with_its_stage_and_what_was_exported() {
+        let offboarding = json!({
+            "stage": "grace", "suspended_at": "2026-01-01T00:00:00Z", "purge_at": "2026-01-31T00:00:00Z",
+            "next_at": "2026-01-31T00:00:00Z", "export": { "bucket": "exports", "prefix": "acme/000003/" },
+            "counts": { "records": 2, "checkpoints": 1, "files": 0 },
+        });
+        let shown = details(&offboarding_details(&offboarding));
+        assert!(shown.starts_with("stage         grace\n"), "{shown}");
+        assert!(shown.contains("purge_at      2026-01-31T00:00:00Z\n"), "{shown}");
+        assert!(shown.contains("export        s3://exports/acme/000003/\n"), "{shown}");
+        assert!(shown.ends_with("exported      2 records, 1 checkpoints, 0 files\n"), "{shown}");
+        assert_eq!(offboarding_details(&Value::Null), []);
+    }
+
+    #[test]
+    fn a_list_says_whom_it_leaves_out() {
+        let filter = |status, tier| Filter { status, tier, limit: None };
+        assert_eq!(filter(None, None).nobody(), "No active tenants; --status shows others.");
+        assert_eq!(filter(Some("suspended"), Some("gold")).nobody(), "No suspended tenants of tier gold.");
+        assert!(filter(None, Some("gold")).left_out().is_some());
+        assert_eq!(filter(Some("active"), None).left_out(), None);
+        assert_eq!(more("a\u{1b}"), "There are more: --cursor a\\u{1b}");
     }
 
     #[test]

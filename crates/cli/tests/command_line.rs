@@ -86,16 +86,38 @@ async fn a_tenant_lives_from_its_onboarding_to_its_suspension() {
     assert_eq!(moved["tenant"]["tier"], "standard");
     let stale = tenantry(folder, &format!("tenants update {id} --name Other --if-version {version}")).await;
     assert_eq!(stale.code, 1, "{}{}", stale.out, stale.err);
-    assert!(stale.err.contains("412"), "{}", stale.err);
+    assert!(stale.err.contains(&format!("{id} is not at version {version}")), "{}", stale.err);
+    let wrong = tenantry(folder, &format!("tenants update {id} --tier gold")).await;
+    assert_eq!(wrong.code, 1, "{}{}", wrong.out, wrong.err);
+    assert!(wrong.err.contains("  --tier: must be a tier"), "{}", wrong.err);
+    let reachable = done(folder, &format!("tenants update {id} --contact phone=1")).await;
+    assert_eq!(reachable.value("contact"), "phone=1");
+    let bare = done(folder, &format!("tenants update {id} --no-contact")).await;
+    assert_eq!(bare.value("contact"), "-");
 
     let suspended = done(folder, &format!("tenants suspend {id} --reason unpaid")).await;
     assert_eq!(suspended.value("status"), "suspended");
+    assert!(suspended.out.contains("Its keys are refused."), "{}", suspended.out);
     assert_eq!(status(&stack, &key).await, 403);
     let listed = done(folder, "tenants list --status suspended --json").await.json();
     let ids: Vec<_> = listed["items"].as_array().expect("items").iter().map(|t| &t["tenant_id"]).collect();
     assert!(ids.contains(&&Value::String(id.clone())), "{ids:?}");
     let resumed = done(folder, &format!("tenants resume {id}")).await;
     assert_eq!(resumed.value("status"), "active");
+
+    let unasked = tenantry(folder, &format!("tenants delete {id}")).await;
+    assert_eq!(unasked.code, 2, "without a terminal it needs --yes: {}", unasked.err);
+    let leaving = done(folder, &format!("tenants delete {id} --grace 2d --yes")).await;
+    assert_eq!(
+        (leaving.value("status"), leaving.value("stage")),
+        ("deleting".to_owned(), "export".to_owned())
+    );
+    assert_eq!(status(&stack, &key).await, 403);
+    let shown = done(folder, &format!("tenants show {id}")).await;
+    assert_eq!(shown.value("purge_at"), leaving.value("purge_at"));
+    let resumed = done(folder, &format!("tenants resume {id}")).await;
+    assert_eq!(resumed.value("status"), "active");
+    assert!(!resumed.out.contains("purge_at"), "{}", resumed.out);
 
     let audit = done(folder, &format!("audit {id} --json")).await.json();
     let rows = audit["items"].as_array().expect("items");
@@ -132,14 +154,54 @@ async fn a_key_is_rotated_with_an_overlap_and_then_revoked() {
     done(folder, &format!("{revoke} --yes")).await;
     assert_eq!((status(&stack, &first.api_key).await, status(&stack, &value).await), (403, 200));
 
+    let once = format!("keys create {id} --idempotency-key k-1");
+    let made = done(folder, &once).await;
+    let again = done(folder, &once).await;
+    assert_eq!(again.value("api_key_id"), made.value("api_key_id"));
+    assert!(again.out.contains("value       not shown again\n"), "the value is told once: {}", again.out);
+    assert!(again.err.contains("was done before"), "{}", again.err);
+    done(folder, &format!("keys revoke {id} {} --yes", made.value("api_key_id"))).await;
+
+    let granted = done(folder, &format!("usage grant {id} --requests 500")).await;
+    assert_eq!(granted.value("requests"), "500");
+    assert!(granted.err.contains("from the next snapshot on"), "{}", granted.err);
+    let audit = done(folder, &format!("audit {id}")).await.out;
+    assert!(audit.contains("500 requests more") && audit.contains(" left\n"), "{audit}");
+    assert!(audit.contains(&format!("the key {old} ends at 20")), "{audit}");
+    assert!(audit.contains("user/") && !audit.contains("arn:"), "{audit}");
+
     let last = tenantry(folder, &format!("keys revoke {id} {new} --yes")).await;
     assert_eq!(last.code, 1, "the last key needs --force: {}{}", last.out, last.err);
-    assert!(last.err.contains("409"), "{}", last.err);
+    assert!(last.err.contains("409") && last.err.contains("say --force"), "{}", last.err);
+    let gone = tenantry(folder, &format!("keys revoke {id} {old} --yes")).await;
+    assert!(gone.err.contains(&format!("{id} has no key {old}")), "{}", gone.err);
 
     let second = done(folder, &format!("keys create {id} --json")).await.json();
     assert_eq!(status(&stack, second["api_key"]["value"].as_str().expect("a value")).await, 200);
     let third = tenantry(folder, &format!("keys create {id}")).await;
     assert_eq!(third.code, 1, "two keys are the most: {}{}", third.out, third.err);
+    stack.kill().await;
+}
+
+#[tokio::test]
+async fn what_a_tenant_has_used_is_shown_and_who_is_near_a_quota_listed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let folder = folder.path();
+    let stack = StackProcess::start(folder, &["--ephemeral"]).await;
+    // The stack has made a snapshot of its demo tenants.
+    let shown = done(folder, "usage show globex").await;
+    assert_eq!((shown.value("plan"), shown.value("remaining")), ("standard".into(), "1000000".into()));
+    assert!(shown.value("as_of").ends_with('Z'), "{}", shown.out);
+    let json = done(folder, "usage show initech --days 7 --json").await.json();
+    assert_eq!((&json["items"][0]["plan"], &json["items"][0]["quota"]), (&"premium".into(), &Value::Null));
+    let nobody = tenantry(folder, "usage show nobody").await;
+    assert!(nobody.code == 1 && nobody.err.contains("There is no tenant nobody."), "{}", nobody.err);
+
+    let near = done(folder, "usage near-limit --at 80%").await;
+    assert_eq!(near.out.lines().count(), 1, "a header and nobody: {}", near.out);
+    assert_eq!(near.err, "No key has used 80 % of its quota.\n");
+    let json = done(folder, "usage near-limit --at 1 --all --json").await.json();
+    assert_eq!(json, serde_json::json!({ "items": [], "next_cursor": null }));
     stack.kill().await;
 }
 
@@ -167,9 +229,17 @@ async fn an_edit_of_the_plans_is_a_difference_until_it_is_in_force() {
     let json = tenantry(folder, &format!("{diff} --json")).await.json();
     assert_eq!(json["differences"][0]["what"], "limit");
     assert_eq!(json["seconds_to_apply"], 20);
+    let elsewhere = tenantry(folder, "plans diff --data-api-id abc").await;
+    assert_eq!(elsewhere.code, 2, "the local stack has one data API: {}", elsewhere.err);
+    let gold = tenantry(folder, "plans show gold").await;
+    assert!(gold.code == 1 && gold.err.contains("tenantry-free, tenantry-premium"), "{}", gold.err);
     stack.kill().await;
 
     // What follows needs no stack.
+    for command in ["diff", "check"] {
+        let unread = tenantry(folder, &format!("plans {command} --usage-plans /nonexistent.yaml")).await;
+        assert_eq!(unread.code, 2, "{command}: {}{}", unread.out, unread.err);
+    }
     done(folder, "plans check").await;
     std::fs::write(&path, text.replacen("\"/tenant/GET\"", "\"/tennant/GET\"", 1)).expect("written");
     let check = format!("plans check --usage-plans {}", path.display());
@@ -189,13 +259,16 @@ async fn what_goes_wrong_has_its_exit_code() {
     assert_eq!((unknown.code, unknown.out.as_str()), (1, ""), "{}", unknown.err);
     let said: Value = serde_json::from_str(&unknown.err).expect("JSON");
     assert_eq!(said["problem"]["status"], 404);
+    assert!(said["error"].as_str().is_some_and(|error| error.contains("no tenant nobody")), "{said}");
     assert_eq!(tenantry(folder, "tenants show Not/An/Id").await.code, 2);
     assert_eq!(tenantry(folder, "tenants gone").await.code, 2);
     let unread = tenantry(folder, "--json keys rotate acme k1 --overlap 7").await;
     let said: Value = serde_json::from_str(&unread.err).expect("JSON");
     assert!(said["error"].as_str().is_some_and(|error| error.contains("needs a unit")), "{said}");
+    assert!(said["error"].as_str().is_some_and(|error| !error.starts_with("error:")), "{said}");
     let unasked = tenantry(folder, "keys rotate acme k1").await;
     assert_eq!(unasked.code, 2, "a key that ends at once is asked about: {}", unasked.err);
+    assert!(unasked.err.contains("nothing was done"), "{}", unasked.err);
     let text = std::fs::read_to_string(folder.join("stack.json")).expect("the state file");
     let state: Value = serde_json::from_str(&text).expect("JSON");
     let secret = state["admin"]["secret_access_key"].as_str().expect("a secret").to_owned();
@@ -204,6 +277,7 @@ async fn what_goes_wrong_has_its_exit_code() {
     let killed = tenantry(folder, "tenants list").await;
     assert_eq!(killed.code, 3, "the stack was killed: {}", killed.err);
     assert!(!killed.err.contains(&secret), "{}", killed.err);
+    assert!(killed.err.contains("is left from a stack that runs no more"), "{}", killed.err);
 }
 
 #[tokio::test]

@@ -35,10 +35,17 @@ pub(crate) async fn run(
     match command {
         PlansCommand::Show { tier } => show(&in_force(&client()?).await?, tier.as_deref()),
         PlansCommand::Diff { files, data_api_id } => {
+            are_there(&files)?;
             let stack = read(&files).map_err(|error| Failure::refused(error.to_string()))?;
             let client = client()?;
-            if data_api_id.is_none() && !client.is_local() {
-                let message = "--data-api-id is needed: the id that AWS has given the data API";
+            let message = match (&data_api_id, client.is_local()) {
+                (None, false) => Some("--data-api-id is needed: the id that AWS has given the data API"),
+                (Some(_), true) => {
+                    Some("--data-api-id is for AWS: the local stack's id follows from the template")
+                }
+                (Some(_), false) | (None, true) => None,
+            };
+            if let Some(message) = message {
                 return Err(Failure::Usage(message.to_owned()));
             }
             let file: Vec<_> =
@@ -46,6 +53,7 @@ pub(crate) async fn run(
             Ok(diff(&differences(&file, &in_force(&client).await?)))
         }
         PlansCommand::Check { files } => {
+            are_there(&files)?;
             let found = match read(&files) {
                 Ok(stack) => mistakes(&stack),
                 Err(error) => error.findings.iter().map(ToString::to_string).collect(),
@@ -53,6 +61,19 @@ pub(crate) async fn run(
             Ok(check(&found))
         }
     }
+}
+
+/// Checks that both files can be opened: one that cannot is no mistake in it.
+fn are_there(files: &PlanFiles) -> Result<(), Failure> {
+    for path in [&files.template, &files.usage_plans] {
+        std::fs::File::open(path).map_err(|error| {
+            Failure::Usage(format!(
+                "{}: {error}\n  Run it in the project's folder, or give --template and --usage-plans.",
+                path.display()
+            ))
+        })?;
+    }
+    Ok(())
 }
 
 fn read(files: &PlanFiles) -> Result<Stack, ReadError> {
@@ -114,10 +135,11 @@ fn show(plans: &[Plan], tier: Option<&str>) -> Result<Said, Failure> {
         return Ok(Said::done(json, table(&["PLAN", "LIMIT", "QUOTA", "ROUTES"], &rows)));
     };
     let name = format!("{PREFIX}{}", tier.strip_prefix(PREFIX).unwrap_or(tier));
-    let plan = plans
-        .iter()
-        .find(|plan| plan.name == name)
-        .ok_or_else(|| Failure::refused(format!("no plan {} is in force", plain(&name))))?;
+    let plan = plans.iter().find(|plan| plan.name == name).ok_or_else(|| {
+        let names: Vec<_> = plans.iter().map(|plan| plain(&plan.name)).collect();
+        let others = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+        Failure::refused(format!("no plan {} is in force; those that are: {others}", plain(&name)))
+    })?;
     let own = vec!["(the plan)".to_owned(), limit_text(plan.throttle), quota_text(plan.quota)];
     let routes = plan
         .stages

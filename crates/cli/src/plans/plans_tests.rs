@@ -50,6 +50,25 @@ fn two_plans_of_one_name_are_refused_with_their_ids() {
 }
 
 #[test]
+fn a_plan_that_is_not_there_is_refused_with_those_that_are() {
+    let refused = |plans: &[Plan]| show(plans, Some("gold")).err().unwrap().to_string();
+    let all = "no plan tenantry-gold is in force; those that are: tenantry-free, tenantry-standard, tenantry-premium";
+    assert_eq!(refused(&plans(&edited("", ""))), all);
+    assert_eq!(refused(&[]), "no plan tenantry-gold is in force; those that are: none");
+}
+
+#[test]
+fn a_file_that_cannot_be_opened_is_no_mistake_in_it() {
+    let files = |usage_plans: &str| PlanFiles {
+        template: concat!(env!("CARGO_MANIFEST_DIR"), "/../../infra/template.yaml").into(),
+        usage_plans: usage_plans.into(),
+    };
+    let refused = are_there(&files("/nonexistent/plans.yaml")).unwrap_err();
+    assert!(matches!(&refused, Failure::Usage(text) if text.contains("give --template")), "{refused}");
+    are_there(&files(concat!(env!("CARGO_MANIFEST_DIR"), "/../../infra/usage-plans.yaml"))).unwrap();
+}
+
+#[test]
 fn each_edit_is_a_row_with_both_values() {
     let now = plans(&edited("", ""));
     for (from, to, expected) in [
@@ -98,7 +117,7 @@ fn plans_that_only_one_side_has_are_said_and_only_the_files_own_take_time() {
     let closed = Plan { stages: BTreeMap::new(), ..free.clone() };
     let found = rows(std::slice::from_ref(free), &[closed]);
     assert!(found[0].contains(" | stage ") && found[0].ends_with(" | open | none"), "{found:?}");
-    assert_eq!(found.len(), 17, "{found:?}");
+    assert_eq!(found.len(), 18, "{found:?}");
 }
 
 #[test]
