@@ -152,7 +152,7 @@ class Stack:
 def started(folder, *flags):
     """A stack of the tests' own, in memory and on free ports."""
     state, log = folder / "stack.json", folder / "stack.log"
-    command = [TARGET / "debug" / "local-stack", "--ephemeral", "--state-file", state, "--log", "json", *flags]
+    command = [TARGET / "debug" / "local-stack", "--ephemeral", "--state-file", state, "--schedules", "off", "--log", "json", *flags]
     for port in ["--api-port", "--admin-port", "--aws-port"]:
         command += [port, "0"]
     with log.open("w") as output:
@@ -185,3 +185,18 @@ def globex(stack):
 def initech(stack):
     """Another tenant than globex. Its limits are far above what tests ask."""
     return stack.tenant("initech")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_value_of_a_key_is_kept():
+    """At the end of all: no key's value is in a table or in what the stack and its functions have logged."""
+    yield
+    path, log = os.environ.get("TENANTRY_STATE_FILE"), os.environ.get("TENANTRY_STACK_LOG")
+    if path is None or log is None:
+        return
+    stack, values = Stack(path), []
+    for page in stack.client("apigateway").get_paginator("get_api_keys").paginate(includeValues=True):
+        values += [key["value"] for key in page["items"]]
+    tables = [item for _, item in stack.contents()]
+    everything = "\n".join([*tables, Path(log).read_text()])
+    assert values and not [value for value in values if value in everything], "a key's value is kept"

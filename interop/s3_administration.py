@@ -98,6 +98,9 @@ WRITES = [
         "JournalTableConfiguration": {"RecordExpiration": {"Expiration": "DISABLED"}}}),
 ]
 
+# Those of them that a silo's bucket is given when it is made.
+TAKEN = ["put_bucket_cors", "put_bucket_encryption", "put_bucket_policy", "put_public_access_block"]
+
 # What is done with an object beside reading and writing it. None of it may pass for a plain read, write or delete.
 OF_OBJECTS = [
     ("delete_object_annotation", {"AnnotationName": "a"}),

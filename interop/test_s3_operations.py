@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from s3_administration import OF_OBJECTS, READS, WRITES
+from s3_administration import OF_OBJECTS, READS, TAKEN, WRITES
 from s3_cases import ABSENT, Given, assert_like, case, check
 from s3_tools import NOT_IMPLEMENTED, checksums, client, encoded, etag, outcome, remove
 
@@ -272,7 +272,15 @@ def test_a_configuration_is_read_as_s3_tells_it_or_not_at_all(s3, given, method,
         assert_like(answer, expected)
 
 
-@pytest.mark.parametrize(("method", "parameters"), WRITES, ids=named)
+def test_what_a_silos_bucket_is_given_is_taken(s3):
+    s3.create_bucket(Bucket="interop-settings")
+    for method, parameters in WRITES:
+        if method in TAKEN:
+            assert outcome(s3, method, Bucket="interop-settings", **parameters)[1] is None, method
+    s3.delete_bucket(Bucket="interop-settings")
+
+
+@pytest.mark.parametrize(("method", "parameters"), [each for each in WRITES if each[0] not in TAKEN], ids=named)
 def test_a_configuration_is_not_written(s3, given, method, parameters):
     assert outcome(s3, method, Bucket=BUCKET, **parameters)[1] == NOT_IMPLEMENTED
     assert s3.head_bucket(Bucket=BUCKET)

@@ -14,6 +14,8 @@ use hyper_util::rt::TokioExecutor;
 use local_stack::State;
 use serde_json::Value;
 
+use crate::secrets;
+
 /// No request of a test takes longer.
 const TIMEOUT: Duration = Duration::from_mins(1);
 
@@ -97,9 +99,86 @@ pub async fn request(
         let response: Response<_> = client.request(request).await.map_err(|error| format!("{error:?}"))?;
         let (head, body) = response.into_parts();
         let body = body.collect().await.map_err(|error| error.to_string())?.to_bytes();
-        Ok(Answer { status: head.status.as_u16(), headers: head.headers, body })
+        let answer = Answer { status: head.status.as_u16(), headers: head.headers, body };
+        secrets::note(&answer);
+        Ok(answer)
     };
     tokio::time::timeout(TIMEOUT, exchange).await.map_err(|_| "timed out".to_owned())?
+}
+
+/// What a signature is made with and for.
+#[derive(Debug, Clone)]
+pub struct Signing {
+    /// Whose it is. `Debug` masks the secrets.
+    pub credentials: Credentials,
+    /// The region.
+    pub region: String,
+    /// The service, such as `execute-api`.
+    pub service: &'static str,
+    /// How long ago it was made, by its own date.
+    pub age: Duration,
+}
+
+impl Signing {
+    /// A signature of now for a stack's APIs.
+    #[must_use]
+    pub fn new(state: &State, credentials: Credentials) -> Self {
+        Self { credentials, region: state.region.clone(), service: "execute-api", age: Duration::ZERO }
+    }
+
+    /// The headers of a request's signature.
+    ///
+    /// # Panics
+    /// Where the request cannot be signed.
+    #[must_use]
+    pub fn headers(&self, method: &str, url: &str, body: &str) -> Vec<(String, String)> {
+        self.sign(method, url, &[], body)
+    }
+
+    /// Sends a request with further headers, all of it signed.
+    ///
+    /// # Errors
+    /// As [`request`].
+    ///
+    /// # Panics
+    /// Where the request cannot be signed.
+    pub async fn send(
+        &self,
+        method: &str,
+        url: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> Result<Answer, String> {
+        let signature = self.sign(method, url, headers, body);
+        let signature = signature.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let headers: Vec<_> = headers.iter().copied().chain(signature).collect();
+        request(method, url, &headers, body.to_owned()).await
+    }
+
+    fn sign(&self, method: &str, url: &str, headers: &[(&str, &str)], body: &str) -> Vec<(String, String)> {
+        let identity = self.credentials.clone().into();
+        #[expect(clippy::disallowed_methods, reason = "a signature's time is the real one")]
+        let now = SystemTime::now();
+        let parameters = v4::SigningParams::builder()
+            .identity(&identity)
+            .region(&self.region)
+            .name(self.service)
+            .time(now - self.age)
+            .settings(SigningSettings::default())
+            .build()
+            .expect("all parameters are given")
+            .into();
+        let method: Method = method.parse().expect("a method");
+        let signable = SignableRequest::new(
+            method.as_str(),
+            url,
+            headers.iter().copied(),
+            SignableBody::Bytes(body.as_bytes()),
+        )
+        .expect("the request can be signed");
+        let (instructions, _) = sign(signable, &parameters).expect("the request can be signed").into_parts();
+        instructions.headers().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+    }
 }
 
 /// Sends a request to the control API, signed with an access key.
@@ -117,29 +196,8 @@ pub async fn signed(
     body: &str,
 ) -> Result<Answer, String> {
     let url = format!("{}{path}", state.admin_url);
-    let credentials = Credentials::new(access_key_id, secret, None, None, "test").into();
-    #[expect(clippy::disallowed_methods, reason = "a signature's time is the real one")]
-    let now = SystemTime::now();
-    let parameters = v4::SigningParams::builder()
-        .identity(&credentials)
-        .region(&state.region)
-        .name("execute-api")
-        .time(now)
-        .settings(SigningSettings::default())
-        .build()
-        .expect("all parameters are given")
-        .into();
-    let method_name: Method = method.parse().expect("a method");
-    let signable = SignableRequest::new(
-        method_name.as_str(),
-        &url,
-        std::iter::empty(),
-        SignableBody::Bytes(body.as_bytes()),
-    )
-    .expect("the request can be signed");
-    let (instructions, _) = sign(signable, &parameters).expect("the request can be signed").into_parts();
-    let headers: Vec<_> = instructions.headers().collect();
-    request(method, &url, &headers, body.to_owned()).await
+    let credentials = Credentials::new(access_key_id, secret, None, None, "test");
+    Signing::new(state, credentials).send(method, &url, &[], body).await
 }
 
 /// Calls a path beside the data API's stage.

@@ -6,10 +6,11 @@ pub mod conformance;
 mod http_client;
 mod process;
 mod sdk;
+mod secrets;
 mod stack;
 mod vended;
 
-pub use http_client::{Answer, request, signed, upload};
+pub use http_client::{Answer, Signing, request, signed, upload};
 pub use process::StackProcess;
 pub use sdk::s3_client;
 pub use stack::{Stack, workspace};

@@ -5,7 +5,7 @@ use std::time::Duration;
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use local_stack::State;
-use tenant_context::{Aws, AwsSettings, FileSizeLimits, IsolationMode, Role, Secret, Table};
+use tenant_context::{Aws, AwsSettings, FileSizeLimits, IsolationMode, KeyLimits, Role, Secret, Table};
 
 /// The way to a stack's AWS services by an address, with the administrator's credentials.
 pub(crate) fn aws(state: &State, url: &str) -> Aws {
@@ -23,11 +23,17 @@ pub(crate) fn aws(state: &State, url: &str) -> Aws {
             (Table::Tenants, table("tenants")),
             (Table::Records, table("records")),
             (Table::Checkpoints, table("checkpoints")),
+            (Table::Usage, table("usage")),
+            (Table::Idempotency, table("idempotency")),
             // Programs have no business with it, so the state does not name it.
             (Table::Audit, "tenantry-audit".to_owned()),
         ],
         files_bucket: state.buckets.get("files").cloned(),
+        exports_bucket: state.buckets.get("exports").cloned(),
         file_size_limits: FileSizeLimits::default(),
+        key_limits: KeyLimits::default(),
+        key_headroom: 0,
+        files_cors_origins: Vec::new(),
         account_id: Some(state.account_id.clone()),
         isolation: IsolationMode::Application,
         roles: vec![(Role::TenantAccess, state.tenant_role_arn.clone())],

@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 use aws_credential_types::Credentials;
 use aws_sdk_dynamodb::types::AttributeValue;
 use bytes::Bytes;
-use local_stack::{LocalStack, Options, TenantState};
+use local_stack::{LocalStack, Options, Record, TenantState};
 use serde_json::Value;
 use tenant_context::Aws;
 
-use crate::http_client::{Answer, local, request, signed};
-use crate::sdk;
+use crate::http_client::{Answer, Signing, local, request};
+use crate::{sdk, secrets};
 
 /// The project's folder.
 ///
@@ -22,9 +22,19 @@ pub fn workspace() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("crates/testkit lies in the workspace")
 }
 
-/// A stack on free ports that forgets everything at its end.
+/// A stack on free ports that forgets everything at its end. Before that, it looks for the values of all keys where
+/// none may be.
 pub struct Stack {
     inner: LocalStack,
+    record: Record,
+}
+
+impl Drop for Stack {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            secrets::assert_none_is_kept(&self.inner, &self.record);
+        }
+    }
 }
 
 impl Stack {
@@ -54,8 +64,9 @@ impl Stack {
             workspace().join("infra/usage-plans.yaml"),
         );
         change(&mut options);
+        let record = options.record();
         match LocalStack::start(options).await {
-            Ok(inner) => Self { inner },
+            Ok(inner) => Self { inner, record },
             Err(error) => {
                 panic!("the stack did not start (after `cargo build --workspace --bins`?): {error:?}")
             }
@@ -141,9 +152,34 @@ impl Stack {
     /// # Panics
     /// Where no answer comes.
     pub async fn as_admin(&self, method: &str, path: &str, body: &str) -> Answer {
-        let admin = &self.state().admin;
-        let credentials = (admin.access_key_id.as_str(), admin.secret_access_key.as_str());
-        signed(self.state(), credentials, method, path, body).await.expect("an answer")
+        self.as_admin_with(&[], method, path, body).await
+    }
+
+    /// Calls the control API as the admin, with further headers.
+    ///
+    /// # Panics
+    /// Where no answer comes.
+    pub async fn as_admin_with(
+        &self,
+        headers: &[(&str, &str)],
+        method: &str,
+        path: &str,
+        body: &str,
+    ) -> Answer {
+        let url = format!("{}{path}", self.state().admin_url);
+        let signing = Signing::new(self.state(), self.admin_credentials());
+        signing.send(method, &url, headers, body).await.expect("an answer")
+    }
+
+    /// Calls Lambda's Invoke as the admin, with an invocation type such as `Event`.
+    ///
+    /// # Panics
+    /// Where no answer comes.
+    pub async fn lambda(&self, function: &str, kind: &str, event: &Value) -> Answer {
+        let url = format!("{}/2015-03-31/functions/{function}/invocations", self.state().aws_endpoint_url);
+        let signing = Signing { service: "lambda", ..Signing::new(self.state(), self.admin_credentials()) };
+        let (headers, body) = ([("x-amz-invocation-type", kind)], event.to_string());
+        signing.send("POST", &url, &headers, &body).await.expect("an answer")
     }
 
     /// Invokes a function with an event of `events/<function>/<case>.json`.
@@ -174,6 +210,18 @@ impl Stack {
             headers,
             body: Bytes::from(answer["body"].as_str().unwrap_or_default().to_owned()),
         }
+    }
+
+    /// Makes a snapshot of what all keys have used, as of a time, as the schedule does. Answers what it has done.
+    ///
+    /// # Panics
+    /// Where it fails.
+    pub async fn snap_usage(&self, time: &str) -> Value {
+        let event = serde_json::json!({ "time": time }).to_string();
+        let answer = self.inner.invoke("usage-snapshot", event.into()).await.expect("the function answers");
+        let answer: Value = serde_json::from_slice(&answer).expect("the answer is JSON");
+        assert!(answer["keys"].is_u64(), "the snapshot failed: {answer}");
+        answer
     }
 
     /// The cases of `events/<function>`.
@@ -241,22 +289,29 @@ impl Stack {
         aws_sdk_apigateway::Client::new(self.aws().config())
     }
 
-    /// Every item of every table, and every object and unfinished upload of every bucket, to compare before and
-    /// after.
+    /// Every item of every table, and every object and unfinished upload of every bucket, those of silos among
+    /// them, to compare before and after.
     ///
     /// # Panics
     /// Where a table or a bucket cannot be read.
     pub async fn contents(&self) -> Vec<String> {
         let dynamodb = self.aws().dynamodb().clone();
         let mut all = Vec::new();
-        for table in self.state().tables.values() {
+        let mut tables = self.state().tables.values().cloned().collect::<Vec<_>>();
+        let known = dynamodb.list_tables().into_paginator().items().send().try_collect().await;
+        tables.extend(known.expect("the tables can be listed").into_iter().filter(|name| is_silo(name)));
+        for table in &tables {
             let mut pages = dynamodb.scan().table_name(table).into_paginator().items().send();
             while let Some(item) = pages.next().await {
                 all.push(format!("{table} {}", members(&item.expect("the table can be read"))));
             }
         }
         let s3 = self.s3(None);
-        for bucket in self.state().buckets.values() {
+        let mut buckets = self.state().buckets.values().cloned().collect::<Vec<_>>();
+        let known = s3.list_buckets().send().await.expect("the buckets can be listed");
+        let known = known.buckets().iter().filter_map(|bucket| bucket.name());
+        buckets.extend(known.filter(|name| is_silo(name)).map(str::to_owned));
+        for bucket in &buckets {
             let mut objects = s3.list_objects_v2().bucket(bucket).into_paginator().send();
             while let Some(page) = objects.next().await {
                 all.extend(page.expect("the bucket can be read").contents().iter().map(|o| format!("{o:?}")));
@@ -274,6 +329,10 @@ impl Stack {
         let admin = &self.state().admin;
         Credentials::new(&admin.access_key_id, &admin.secret_access_key, None, None, "test")
     }
+}
+
+fn is_silo(name: &str) -> bool {
+    name.starts_with("tenantry-silo-")
 }
 
 /// Attributes in the order of their names, at every depth.

@@ -8,6 +8,9 @@ use iam_policy::{By, Effect, Layer};
 use serde_json::{Value, json};
 use testkit::{Stack, own_calls};
 
+/// Functions without a route.
+const TASKS: &[&str] = &["tenants-reconcile", "usage-snapshot"];
+
 /// A role's policy, one of its actions, and one of its resources, as the policy writes them.
 type Grant = (String, String, String);
 
@@ -52,34 +55,6 @@ fn text(text: &str) -> AttributeValue {
     AttributeValue::S(text.to_owned())
 }
 
-/// Gives initech the silo that its isolation promises: a bucket, and a table with the pooled one's schema.
-async fn make_silo(stack: &Stack) {
-    let dynamodb = stack.aws().dynamodb().clone();
-    let pooled = dynamodb.describe_table().table_name(&stack.state().tables["records"]).send().await;
-    let pooled = pooled.expect("the pooled table").table.expect("its description");
-    dynamodb
-        .create_table()
-        .table_name("tenantry-silo-initech-records")
-        .set_attribute_definitions(pooled.attribute_definitions)
-        .set_key_schema(pooled.key_schema)
-        .billing_mode(aws_sdk_dynamodb::types::BillingMode::PayPerRequest)
-        .send()
-        .await
-        .expect("a table");
-    let bucket = format!("tenantry-silo-initech-{}-{}", stack.state().account_id, stack.state().region);
-    stack.s3(None).create_bucket().bucket(bucket).send().await.expect("a bucket");
-    dynamodb
-        .update_item()
-        .table_name(&stack.state().tables["api-keys"])
-        .key("api_key_id", text(&stack.tenant("initech").api_key_id))
-        .update_expression("SET #isolation = :siloed")
-        .expression_attribute_names("#isolation", "isolation")
-        .expression_attribute_values(":siloed", text("siloed"))
-        .send()
-        .await
-        .expect("the context is changed");
-}
-
 /// Puts an item that is no record where one is written next: the write takes another way then.
 async fn plant(stack: &Stack, table: &str, keys: [(&str, &str); 2]) {
     let mut put = stack.aws().dynamodb().put_item().table_name(table);
@@ -98,6 +73,7 @@ async fn every_route(stack: &Stack, tenant: &str, records: &str) {
     plant(stack, &stack.state().tables["checkpoints"], [("api_key_id", &key), ("name", "junk")]).await;
     for (method, path, body, status) in [
         ("GET", "/tenant", "", 200),
+        ("GET", "/usage", "", 200),
         ("POST", "/records/grants", "{}", 201),
         ("PUT", "/records/grants/junk", "{}", 201),
         ("PUT", "/records/grants/one", "{}", 201),
@@ -113,6 +89,13 @@ async fn every_route(stack: &Stack, tenant: &str, records: &str) {
     ] {
         let answer = stack.as_tenant(tenant, method, path, body).await;
         assert_eq!(answer.status, status, "{tenant}: {method} {path}: {answer:?}");
+    }
+    // With a key also the table of what was asked for, and a record in one transaction with it.
+    let file = json!({"name": "grants/once", "size": 1, "content_type": "text/plain"}).to_string();
+    for (path, body) in [("/records/grants", "{}"), ("/credentials", "{}"), ("/files", &*file)] {
+        let api_key = &stack.tenant(tenant).api_key;
+        let answer = stack.call(api_key, "POST", path, &[("idempotency-key", "grants")], body).await;
+        assert_eq!(answer.status, 201, "{tenant}: {path}: {answer:?}");
     }
 }
 
@@ -162,7 +145,10 @@ async fn every_admin_route(stack: &Stack) {
     for id in ["early", "late"] {
         onboard(stack, id).await;
     }
-    for path in ["/tenants", "/tenants/late", "/tenants/late/keys"] {
+    let body = json!({"name": "once", "email": "a@b.example", "tier": "free"}).to_string();
+    let answer = stack.as_admin_with(&[("idempotency-key", "once")], "POST", "/tenants", &body).await;
+    assert_eq!(answer.status, 201, "{answer:?}");
+    for path in ["/tenants", "/tenants/late", "/tenants/late/keys", "/tenants/late/usage", "/usage"] {
         assert_eq!(stack.as_admin("GET", path, "").await.status, 200, "{path}");
     }
 }
@@ -178,6 +164,19 @@ async fn onboard(stack: &Stack, id: &str) -> String {
     key["api_key_id"].as_str().expect("an id").to_owned()
 }
 
+/// Puts a key into another plan, as by hand.
+async fn put_into(stack: &Stack, key: &str, plan: &str) {
+    let client = stack.api_gateway();
+    let plans = client.get_usage_plans().send().await.expect("plans");
+    let ids = plans.items().iter().map(|plan| (plan.name().expect("a name"), plan.id().expect("an id")));
+    for (_, id) in ids.clone().filter(|(name, _)| *name != plan) {
+        let _ = client.delete_usage_plan_key().usage_plan_id(id).key_id(key).send().await;
+    }
+    let (_, id) = ids.into_iter().find(|(name, _)| *name == plan).expect("the plan");
+    let put = client.create_usage_plan_key().usage_plan_id(id).key_id(key).key_type("API_KEY");
+    put.send().await.expect("in the plan");
+}
+
 /// Leaves a tenant as a change leaves it that broke off before it came to the gateway, with work of every kind.
 async fn break_off(stack: &Stack, id: &str, key: &str) {
     let map = |members: &[(&str, AttributeValue)]| {
@@ -186,22 +185,36 @@ async fn break_off(stack: &Stack, id: &str, key: &str) {
     let one = AttributeValue::N("1".to_owned());
     plant(stack, &stack.state().tables["checkpoints"], [("api_key_id", "zzzzzzzzzz"), ("name", "left")])
         .await;
+    let tier = map(&[
+        ("kind", text("tier")),
+        ("to", text("free")),
+        ("used", map(&[(key, one)])),
+        ("noted_at", text("2026-11-24T11:00:00Z")),
+    ]);
+    put_into(stack, key, "tenantry-standard").await;
     let pending = AttributeValue::L(vec![
+        tier.clone(),
         // The key is in the plan already: that is found out by asking.
-        map(&[
-            ("kind", text("tier")),
-            ("from", text("standard")),
-            ("to", text("free")),
-            ("used", map(&[(key, one)])),
-        ]),
+        tier,
         map(&[("kind", text("disable-keys"))]),
         map(&[("kind", text("enable-keys"))]),
+        // It is undone, and its request forgotten.
         map(&[
             ("kind", text("new-key")),
             ("name", text(&format!("tenantry-{id}-2"))),
             ("actor", text("test")),
             ("rotate", text(key)),
             ("overlap_seconds", AttributeValue::N("60".to_owned())),
+            (
+                "request",
+                map(&[
+                    ("tenant_id", text("control#test")),
+                    ("route_key", text("POST /tenants/{tenant_id}/keys#k")),
+                    ("fingerprint", text("f")),
+                    ("created_at", text("2026-01-01T00:00:00Z")),
+                    ("expires_at", AttributeValue::N("0".to_owned())),
+                ]),
+            ),
         ]),
         map(&[("kind", text("delete-key")), ("api_key_id", text("zzzzzzzzzz"))]),
     ]);
@@ -211,23 +224,46 @@ async fn break_off(stack: &Stack, id: &str, key: &str) {
         .update_item()
         .table_name(&stack.state().tables["tenants"])
         .key("tenant_id", text(id))
-        .update_expression("SET #pending = :pending")
+        .update_expression("SET #pending = :pending, due = :due, due_at = :past")
         .expression_attribute_names("#pending", "pending")
         .expression_attribute_values(":pending", pending)
+        .expression_attribute_values(":due", text("owed"))
+        .expression_attribute_values(":past", AttributeValue::N("0".to_owned()))
         .send()
         .await
         .expect("the tenant is changed");
+}
+
+/// Gives a tenant something of every kind that is exported and purged, beside the checkpoint that it has.
+async fn fill(stack: &Stack, id: &str, key: &str) {
+    let tables = &stack.state().tables;
+    for (table, keys) in [
+        ("records", [("tenant_id", id), ("sk", "notes#a")]),
+        ("idempotency", [("tenant_id", id), ("route_key", "POST /records#k")]),
+        ("usage", [("api_key_id", key), ("day", "2026-01-01")]),
+    ] {
+        plant(stack, &tables[table], keys).await;
+    }
+    let (s3, files) = (stack.s3(None), &stack.state().buckets["files"]);
+    let put = s3.put_object().bucket(files).key(format!("{id}/file")).body(b"x".to_vec().into());
+    put.send().await.expect("a file");
+    let upload = s3.create_multipart_upload().bucket(files).key(format!("{id}/upload"));
+    upload.send().await.expect("an upload");
 }
 
 /// Each function that changes tenants completes what another one has left, with every call that this takes.
 async fn every_change(stack: &Stack) {
     for (id, method, path, body, status) in [
         ("updated", "PATCH", "/tenants/updated", r#"{"name":"x","tier":"standard"}"#, 200),
-        // The tenant has two keys then.
-        ("created", "POST", "/tenants/created/keys", "", 409),
+        ("created", "POST", "/tenants/created/keys", "", 201),
+        ("granted", "POST", "/tenants/granted/usage/grants", r#"{"requests":1}"#, 201),
         ("revoked", "DELETE", "/tenants/revoked/keys/", "", 204),
+        ("leaving", "DELETE", "/tenants/leaving?grace_seconds=0", "", 202),
     ] {
         let mut key = onboard(stack, id).await;
+        if id == "leaving" {
+            fill(stack, id, &key).await;
+        }
         let first = key.clone();
         if id == "revoked" {
             // What is owed is done to the key that stays.
@@ -237,19 +273,25 @@ async fn every_change(stack: &Stack) {
         }
         break_off(stack, id, &key).await;
         let path = if path.ends_with('/') { format!("{path}{first}") } else { path.to_owned() };
-        let answer = stack.as_admin(method, &path, body).await;
+        let answer = stack.as_admin_with(&[("idempotency-key", id)], method, &path, body).await;
         assert_eq!(answer.status, status, "{path}: {answer:?}");
     }
+    let crash = stack.inner().crash_after("admin-tenants-create", 2);
+    let body = json!({"tenant_id": "undone", "name": "x", "email": "a@b.example", "tier": "free"});
+    assert_eq!(stack.as_admin("POST", "/tenants", &body.to_string()).await.status, 502);
+    assert!(crash.has_happened());
     let key = onboard(stack, "resumed").await;
     break_off(stack, "resumed", &key).await;
     // This one's first key is past its end then.
     let key = onboard(stack, "rotated").await;
     let rotation = json!({"rotate": key, "overlap_seconds": 60}).to_string();
     assert_eq!(stack.as_admin("POST", "/tenants/rotated/keys", &rotation).await.status, 201);
-    let event = json!({"time": "2099-01-01T00:00:00Z"}).to_string();
+    // Beside them, acme leaves by an event. The horizon of both is over then.
+    let event = json!({"time": "2026-11-24T14:00:00Z"}).to_string();
     let answer = stack.inner().invoke("tenants-reconcile", event.into()).await.expect("an answer");
     let answer: Value = serde_json::from_slice(&answer).expect("JSON");
-    assert_eq!(answer, json!({"tenants": 2, "deleted_keys": 1, "busy": 0}));
+    // And the silo of the tenant that an event has onboarded is made.
+    assert_eq!(answer, json!({"tenants": 6, "deleted_keys": 1, "busy": 0}));
 }
 
 async fn roles_grant_what_is_used(mode: &str) {
@@ -257,6 +299,8 @@ async fn roles_grant_what_is_used(mode: &str) {
         for (name, value) in [("TenantContextTtl", "0"), ("IsolationMode", mode)] {
             options.parameters.push((name.to_owned(), value.to_owned()));
         }
+        // The events' own, so that what they ask for lies in the present period of every quota.
+        options.time = "fixed:2026-11-24T12:00:00Z".parse().expect("a time");
     })
     .await;
     let mut all = BTreeMap::new();
@@ -265,13 +309,13 @@ async fn roles_grant_what_is_used(mode: &str) {
     let template = stack.inner().stack();
     for function in template.functions.iter().map(|function| &function.name) {
         // A function without a route has no events of API Gateway's.
-        let cases = if function == "tenants-reconcile" { Vec::new() } else { Stack::cases(function) };
+        let is_task = TASKS.contains(&function.as_str());
+        let cases = if is_task { Vec::new() } else { Stack::cases(function) };
         for (case, _) in cases {
             stack.event(function, &case).await;
         }
         used(&stack, &mut all);
     }
-    make_silo(&stack).await;
     for (tenant, records) in
         [("globex", &*stack.state().tables["records"]), ("initech", "tenantry-silo-initech-records")]
     {

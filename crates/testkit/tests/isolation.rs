@@ -12,6 +12,7 @@ use testkit::{Answer, Stack, workspace};
 /// `launch`, which only globex has, or `never`, which nobody has.
 const CASES: &[(&str, &str, Case)] = &[
     ("GET", "/tenant", Case::OwnTenant),
+    ("GET", "/usage", Case::OwnKey),
     ("POST", "/records/{collection}", Case::WritesOwn),
     ("GET", "/records/{collection}", Case::ListsOwn(&[])),
     ("GET", "/records/{collection}/{id}", Case::NotFound),
@@ -30,10 +31,17 @@ const CASES: &[(&str, &str, Case)] = &[
     ("DELETE", "/files/{name+}", Case::NothingDeleted),
 ];
 
+/// Which of two tenants have silos, in each way that there is.
+const PAIRS_WITH_ACME: [&[&str]; 4] = [&[], &["acme"], &["globex"], &["acme", "globex"]];
+const PAIRS_WITH_INITECH: [&[&str]; 4] = [&[], &["initech"], &["globex"], &["initech", "globex"]];
+const PLACES: [&str; 2] = ["/records/plans", "/checkpoints"];
+
 #[derive(Debug, Clone, Copy)]
 enum Case {
     /// The answer is about the caller, whatever the request says.
     OwnTenant,
+    /// The answer is about the calling key, whatever the request says.
+    OwnKey,
     /// What is handed out reaches what is the caller's: tests of their own try it.
     OwnCredentials,
     /// The answer is that for what never was.
@@ -112,10 +120,26 @@ async fn of_globex(stack: &Stack) -> Vec<String> {
     all
 }
 
-async fn no_route_reaches_another_tenants_data(mode: &str) {
+/// A stack on which some of the demo tenants have silos.
+async fn start(mode: &str, siloed: &[&str]) -> Stack {
+    Stack::with(|options| {
+        options.parameters.push(("IsolationMode".to_owned(), mode.to_owned()));
+        options.siloed = siloed.iter().map(|id| (*id).to_owned()).collect();
+    })
+    .await
+}
+
+/// Tries each route as acme on what is globex's.
+async fn no_route(mode: &str, siloed: &[&str]) {
+    let mut untouched = None;
     for (method, path, case) in CASES {
-        let stack = Stack::in_mode(mode).await;
-        let upload = give_files(&stack).await;
+        let (stack, upload) = if let Some(kept) = untouched.take() {
+            kept
+        } else {
+            let stack = start(mode, siloed).await;
+            let upload = give_files(&stack).await;
+            (stack, upload)
+        };
         let before = stack.contents().await;
         let victim = of_globex(&stack).await;
         let foreign = attempt(&stack, "acme", method, path, "launch", &upload).await;
@@ -125,6 +149,11 @@ async fn no_route_reaches_another_tenants_data(mode: &str) {
         match case {
             Case::OwnTenant => {
                 assert_eq!(foreign.json()["tenant_id"], "acme");
+                assert_eq!(stack.contents().await, before);
+            }
+            Case::OwnKey => {
+                let own = &stack.tenant("acme").api_key_id;
+                assert_eq!((foreign.status, &foreign.json()["api_key_id"]), (200, &json!(own)));
                 assert_eq!(stack.contents().await, before);
             }
             Case::OwnCredentials => {
@@ -170,11 +199,42 @@ async fn no_route_reaches_another_tenants_data(mode: &str) {
                 assert_eq!(stack.contents().await, before);
             }
         }
+        match case {
+            Case::WritesOwn | Case::UploadsOwn => {}
+            Case::OwnTenant
+            | Case::OwnKey
+            | Case::OwnCredentials
+            | Case::NotFound
+            | Case::ListsOwn(_)
+            | Case::NothingDeleted => untouched = Some((stack, upload)),
+        }
     }
 }
 
+async fn no_route_reaches_another_tenants_data(mode: &str) {
+    no_route(mode, &[]).await;
+}
+
+async fn no_route_of_a_siloed_tenant_reaches_a_pooled_ones_data(mode: &str) {
+    no_route(mode, &["acme"]).await;
+}
+
+async fn no_route_of_a_pooled_tenant_reaches_a_siloed_ones_data(mode: &str) {
+    no_route(mode, &["globex"]).await;
+}
+
+async fn no_route_of_a_siloed_tenant_reaches_another_silos_data(mode: &str) {
+    no_route(mode, &["acme", "globex"]).await;
+}
+
 async fn no_spelling_of_a_files_name_leads_to_anothers(mode: &str) {
-    let stack = Stack::in_mode(mode).await;
+    for siloed in PAIRS_WITH_INITECH {
+        no_spelling(mode, siloed).await;
+    }
+}
+
+async fn no_spelling(mode: &str, siloed: &[&str]) {
+    let stack = start(mode, siloed).await;
     let upload = give_files(&stack).await;
     let victim = of_globex(&stack).await;
     let call =
@@ -207,8 +267,8 @@ async fn no_spelling_of_a_files_name_leads_to_anothers(mode: &str) {
 }
 
 async fn a_put_or_delete_that_must_hit_anothers_thing_changes_and_writes_nothing(mode: &str) {
-    for place in ["/records/plans", "/checkpoints"] {
-        let stack = Stack::in_mode(mode).await;
+    for (siloed, place) in PAIRS_WITH_ACME.iter().flat_map(|siloed| PLACES.map(|place| (siloed, place))) {
+        let stack = start(mode, siloed).await;
         let before = stack.contents().await;
         let key = &stack.tenant("acme").api_key;
         for (method, header) in
@@ -235,7 +295,13 @@ async fn second_key(stack: &Stack) -> &'static str {
 }
 
 async fn a_second_key_of_a_tenant_shares_its_records_and_none_of_its_checkpoints(mode: &str) {
-    let stack = Stack::in_mode(mode).await;
+    for siloed in [&[][..], &["globex"]] {
+        a_second_key(mode, siloed).await;
+    }
+}
+
+async fn a_second_key(mode: &str, siloed: &[&str]) {
+    let stack = start(mode, siloed).await;
     let second = second_key(&stack).await;
     let as_second = async |function: &str, case: &str| {
         let path = workspace().join("events").join(function).join(format!("{case}.json"));
@@ -298,6 +364,9 @@ async fn the_control_api_takes_no_tenants_key_no_function_and_no_stranger(mode: 
 
 testkit::in_both_modes! {
     no_route_reaches_another_tenants_data,
+    no_route_of_a_siloed_tenant_reaches_a_pooled_ones_data,
+    no_route_of_a_pooled_tenant_reaches_a_siloed_ones_data,
+    no_route_of_a_siloed_tenant_reaches_another_silos_data,
     no_spelling_of_a_files_name_leads_to_anothers,
     a_put_or_delete_that_must_hit_anothers_thing_changes_and_writes_nothing,
     a_second_key_of_a_tenant_shares_its_records_and_none_of_its_checkpoints,

@@ -1,6 +1,5 @@
 //! A tenant's life after its onboarding, through the real functions on the real stack.
 
-use aws_sdk_dynamodb::types::AttributeValue;
 use serde_json::{Value, json};
 use testkit::{Stack, workspace};
 
@@ -123,7 +122,9 @@ async fn a_rotation_hands_everything_over_and_the_old_key_ends_after_the_overlap
     assert_eq!(done, json!({"tenants": 1, "deleted_keys": 1, "busy": 0}));
     assert_eq!(keys(&stack, "globex").await, [new]);
     assert!(stack.api_gateway().get_api_key().api_key(&old).send().await.is_err());
-    let left = stack.contents().await.into_iter().filter(|item| item.contains(&old)).collect::<Vec<_>>();
+    // What it has used is kept, as a bill would need it.
+    let is_left = |item: &String| item.contains(&old) && !item.starts_with(&stack.state().tables["usage"]);
+    let left = stack.contents().await.into_iter().filter(is_left).collect::<Vec<_>>();
     assert_eq!(left, Vec::<String>::new(), "the key's context and checkpoints are gone");
     assert_eq!(stack.call(&value, "GET", "/checkpoints/cursor", &[], "").await.json()["value"], 7);
 }
@@ -197,51 +198,33 @@ async fn the_audit_tells_who_did_what_and_no_value_of_a_key_is_anywhere() {
     }
 }
 
-/// Leaves a tenant as a request leaves it that has committed a new key, in the place of another one or not, and
-/// died before it made it.
-async fn break_off(stack: &Stack, id: &str, rotate: Option<&str>) {
-    let text = |text: &str| AttributeValue::S(text.to_owned());
-    let work =
-        [("kind", text("new-key")), ("name", text(&format!("tenantry-{id}-9"))), ("actor", text("dead"))];
-    let work = work
-        .into_iter()
-        .chain(rotate.map(|key| ("rotate", text(key))))
-        .map(|(name, value)| (name.to_owned(), value))
-        .collect();
-    stack
-        .aws()
-        .dynamodb()
-        .update_item()
-        .table_name(&stack.state().tables["tenants"])
-        .key("tenant_id", text(id))
-        .update_expression("SET #pending = :pending, lease_until = :past")
-        .expression_attribute_names("#pending", "pending")
-        .expression_attribute_values(":pending", AttributeValue::L(vec![AttributeValue::M(work)]))
-        .expression_attribute_values(":past", text("2020-01-01T00:00:00Z"))
-        .send()
-        .await
-        .expect("the tenant is changed");
+/// Lets a request for a key die behind the call of the number: it has made the key, and nobody is told its value.
+async fn break_off(stack: &Stack, id: &str, number: usize) {
+    let crash = stack.inner().crash_after("admin-keys-create", number);
+    assert_eq!(stack.as_admin("POST", &format!("/tenants/{id}/keys"), "").await.status, 502);
+    assert!(crash.has_happened());
 }
 
 #[tokio::test]
-async fn what_broke_off_is_completed_by_the_task_and_by_the_next_request() {
+async fn a_key_whose_making_broke_off_is_undone_by_the_task_and_by_the_next_request() {
     let stack = start().await;
     for id in ["acme", "globex"] {
-        break_off(&stack, id, None).await;
+        break_off(&stack, id, 2).await;
     }
+    // While the lease holds, both are left to the request that broke off.
+    let before = stack.contents().await;
+    change(&stack, "acme", json!({"name": "Acme Corporation"}), 409).await;
+    assert_eq!(stack.contents().await, before);
+    assert_eq!(stack.local("POST", "clock", r#"{"advance":"3m"}"#).await.status, 200);
     change(&stack, "acme", json!({"name": "Acme Corporation"}), 200).await;
     let done = reconcile(&stack, json!({"time": LATER})).await;
     assert_eq!(done, json!({"tenants": 1, "deleted_keys": 0, "busy": 0}));
     for id in ["acme", "globex"] {
-        let made = keys(&stack, id).await;
-        assert_eq!(made.len(), 2, "{id}");
-        let key = stack.api_gateway().get_api_key().api_key(&made[1]).include_value(true).send().await;
-        let key = key.expect("the key");
-        assert_eq!(key.name(), Some(&*format!("tenantry-{id}-9")));
-        let tenant = stack.call(key.value().expect("a value"), "GET", "/tenant", &[], "").await;
-        assert_eq!(tenant.json()["tenant_id"], id);
-        let left = stack.contents().await.into_iter().find(|item| item.contains("new-key"));
-        assert_eq!(left, None);
+        let keys = stack.api_gateway().get_api_keys().name_query(format!("tenantry-{id}-")).send().await;
+        assert_eq!(keys.expect("keys").items().len(), 1, "{id}");
+        let entry = &shown(&stack, id).await["audit"];
+        let actions = entry.as_array().expect("the audit").iter().map(|entry| entry["action"].clone());
+        assert!(actions.collect::<Vec<_>>().contains(&json!("key.abandon")), "{id}: {entry}");
     }
     // Nothing is done twice.
     let done = reconcile(&stack, json!({"time": LATER})).await;
@@ -249,62 +232,219 @@ async fn what_broke_off_is_completed_by_the_task_and_by_the_next_request() {
 }
 
 #[tokio::test]
-async fn what_another_request_holds_is_left_to_it() {
+async fn a_suspension_and_a_revocation_wait_for_nothing_that_is_owed() {
     let stack = start().await;
-    break_off(&stack, "acme", None).await;
-    hold(&stack, "acme").await;
+    let (second, value) = new_key(&stack, "initech", json!({})).await;
+    let (first, first_value) =
+        (stack.tenant("initech").api_key_id.clone(), stack.tenant("initech").api_key.clone());
+    // A suspension and a resumption that do not come to the gateway.
+    let failing = stack.inner().fail_calls("admin-tenants-update", "apigateway:*");
+    change(&stack, "initech", json!({"status": "suspended"}), 503).await;
+    let revoked = stack.as_admin("DELETE", &format!("/tenants/initech/keys/{second}"), "").await;
+    assert_eq!(revoked.status, 204);
+    for value in [&value, &first_value] {
+        // The gateway lets the keys pass: their contexts are what refuses, or that there is none.
+        assert_eq!(stack.call(value, "GET", "/tenant", &[], "").await.status, 403);
+    }
+    // The revocation has done what the suspension owed.
+    assert!(stack.api_gateway().get_api_key().api_key(&second).send().await.is_err(), "the key is deleted");
+    let key = || async { stack.api_gateway().get_api_key().api_key(&first).send().await.expect("the key") };
+    assert!(!key().await.enabled(), "the key is disabled");
+
+    // What is owed is tried again each time, and nothing waits for a lease.
+    change(&stack, "initech", json!({"status": "active"}), 503).await;
+    change(&stack, "initech", json!({"status": "active"}), 503).await;
+    assert!(!key().await.enabled());
+    drop(failing);
+    reconcile(&stack, json!({"time": LATER})).await;
+    assert!(key().await.enabled());
+    assert_eq!(stack.call(&first_value, "GET", "/tenant", &[], "").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_suspension_whose_calls_to_the_gateway_fail_holds_within_the_lifetime_of_a_context() {
+    // The lifetime is the template's own here: a warm function has cached the context.
+    let stack = Stack::start().await;
+    assert_eq!(stack.as_tenant("globex", "GET", "/tenant", "").await.status, 200);
+    let failing = stack.inner().fail_calls("admin-tenants-update", "apigateway:*");
+    change(&stack, "globex", json!({"status": "suspended"}), 503).await;
+    assert!(failing.failed() > 0);
+    let key = stack.api_gateway().get_api_key().api_key(&stack.tenant("globex").api_key_id).send().await;
+    assert!(key.expect("the key").enabled(), "the gateway was not told");
+    assert_eq!(stack.local("POST", "clock", r#"{"advance":"30s"}"#).await.status, 200);
+    let refused = stack.as_tenant("globex", "GET", "/tenant", "").await;
+    assert_eq!(refused.json()["type"], "urn:tenantry:problem:tenant-suspended");
+    drop(failing);
+    change(&stack, "globex", json!({"status": "active"}), 200).await;
+    assert_eq!(stack.local("POST", "clock", r#"{"advance":"30s"}"#).await.status, 200);
+    assert_eq!(stack.as_tenant("globex", "GET", "/tenant", "").await.status, 200);
+    assert_eq!(stack.as_tenant("globex", "GET", "/records/notes", "").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_tier_can_have_more_working_keys_and_the_others_have_two() {
+    let stack = Stack::with(|options| {
+        options.parameters.push(("MaxActiveKeys".to_owned(), "premium=3".to_owned()));
+    })
+    .await;
+    for (id, most) in [("acme", 2), ("initech", 3)] {
+        for _ in 1..most {
+            new_key(&stack, id, json!({})).await;
+        }
+        let one_more = stack.as_admin("POST", &format!("/tenants/{id}/keys"), "").await;
+        assert_eq!(one_more.status, 409, "{id}");
+        assert!(
+            one_more.json()["detail"].as_str().expect("a detail").contains(&format!("at most {most} keys"))
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_tier_that_allows_fewer_keys_than_the_tenant_has_is_refused() {
+    let stack = Stack::with(|options| {
+        options.parameters.push(("MaxActiveKeys".to_owned(), "premium=3 free=1".to_owned()));
+    })
+    .await;
+    let (second, _) = new_key(&stack, "initech", json!({})).await;
     let before = stack.contents().await;
-    change(&stack, "acme", json!({"name": "Acme Corporation"}), 409).await;
-    let done = reconcile(&stack, json!({"time": "2098-12-31T23:59:59Z"})).await;
-    assert_eq!(done, json!({"tenants": 0, "deleted_keys": 0, "busy": 1}));
+    change(&stack, "initech", json!({"tier": "free"}), 409).await;
+    assert_eq!(stack.contents().await, before);
+    let path = format!("/tenants/initech/keys/{second}");
+    assert_eq!(stack.as_admin("DELETE", &path, "").await.status, 204);
+    change(&stack, "initech", json!({"tier": "free"}), 200).await;
+}
+
+#[tokio::test]
+async fn what_was_used_and_granted_in_one_period_takes_nothing_from_the_next() {
+    let stack =
+        Stack::with(|options| options.time = "fixed:2026-11-30T23:58:00Z".parse().expect("a time")).await;
+    let free = stack.tenant("acme").api_key_id.clone();
+    let standard = stack.tenant("globex").api_key_id.clone();
+    // Both are committed, and come to the gateway after midnight.
+    let failing = [
+        stack.inner().fail_calls("admin-tenants-update", "apigateway:DELETE*"),
+        stack.inner().fail_calls("admin-usage-grant", "apigateway:PATCH*"),
+    ];
+    let left = stack.api_gateway().get_usage_plans().key_id(&standard).send().await.expect("plans");
+    let plan = left.items()[0].id().expect("an id").to_owned();
+    let change_of = |left: &str| {
+        aws_sdk_apigateway::types::PatchOperation::builder()
+            .op(aws_sdk_apigateway::types::Op::Replace)
+            .path("/remaining")
+            .value(left)
+            .build()
+    };
+    let used_up = stack.api_gateway().update_usage().usage_plan_id(&plan).key_id(&standard);
+    used_up.patch_operations(change_of("500000")).send().await.expect("used up");
+    change(&stack, "globex", json!({"tier": "free"}), 503).await;
+    let granted = stack.as_admin("POST", "/tenants/acme/usage/grants", r#"{"requests":5}"#).await;
+    assert_eq!(granted.status, 503, "{granted:?}");
+    drop(failing);
+    assert_eq!(stack.local("POST", "clock", r#"{"advance":"10m"}"#).await.status, 200);
+    reconcile(&stack, json!({"time": "2026-12-01T00:08:00Z"})).await;
+    for key in [free, standard] {
+        let plans = stack.api_gateway().get_usage_plans().key_id(&key).send().await.expect("plans");
+        assert_eq!(plans.items()[0].name(), Some("tenantry-free"));
+        let usage = stack.api_gateway().get_usage().usage_plan_id(plans.items()[0].id().expect("an id"));
+        let usage = usage.key_id(&key).start_date("2026-12-01").end_date("2026-12-01").send().await;
+        let usage = usage.expect("usage");
+        let days = usage.items().and_then(|keys| keys.get(&key)).expect("the key's days");
+        assert_eq!(days.last().map(|day| day[1]), Some(10_000), "{key}: December is untouched");
+    }
+}
+
+#[tokio::test]
+async fn a_move_into_a_plan_that_is_gone_is_replaced_by_one_into_another() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("usage-plans.yaml");
+    let plans_file = std::fs::read_to_string(workspace().join("infra/usage-plans.yaml")).expect("the plans");
+    std::fs::write(&file, &plans_file).expect("a copy");
+    let stack = Stack::with(|options| options.usage_plans.clone_from(&file)).await;
+    let key = stack.tenant("acme").api_key_id.clone();
+    let failing = stack.inner().fail_calls("admin-tenants-update", "apigateway:DELETE*");
+    change(&stack, "acme", json!({"tier": "premium"}), 503).await;
+    drop(failing);
+    std::fs::write(&file, plans_file.replace("tenantry-premium", "tenantry-gold")).expect("an edit");
+    while stack
+        .api_gateway()
+        .get_usage_plans()
+        .send()
+        .await
+        .expect("plans")
+        .items()
+        .iter()
+        .all(|plan| plan.name() != Some("tenantry-gold"))
+    {
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    change(&stack, "acme", json!({"name": "Acme Corporation"}), 500).await;
+    // A suspension is written and reaches the gateway, whatever stands before it.
+    change(&stack, "acme", json!({"status": "suspended"}), 500).await;
+    let made = stack.api_gateway().get_api_key().api_key(&key).send().await.expect("the key");
+    assert!(!made.enabled(), "the key is disabled");
+    change(&stack, "acme", json!({"tier": "standard", "status": "active"}), 200).await;
+    assert_eq!(plans(&stack, &key).await[0].0, "tenantry-standard");
+    assert_eq!(stack.as_tenant("acme", "GET", "/tenant", "").await.json()["tier"], "standard");
+}
+
+#[tokio::test]
+async fn a_grant_goes_with_the_key_to_another_tier() {
+    let stack = start().await;
+    let key = stack.tenant("acme").api_key_id.clone();
+    let granted = stack.as_admin("POST", "/tenants/acme/usage/grants", r#"{"requests":500}"#).await;
+    assert_eq!(granted.json()["remaining"], 10_500, "{granted:?}");
+    change(&stack, "acme", json!({"tier": "standard"}), 200).await;
+    assert_eq!(plans(&stack, &key).await, [("tenantry-standard".to_owned(), Some(1_000_500))]);
+}
+
+#[tokio::test]
+async fn no_key_is_made_once_the_account_has_nearly_as_many_as_it_may() {
+    // The four demo tenants' keys, and one more.
+    let stack = Stack::with(|options| {
+        options.parameters.push(("ApiKeyHeadroom".to_owned(), (10_000 - 5).to_string()));
+    })
+    .await;
+    let snapshot = async || {
+        let done = stack.inner().invoke("usage-snapshot", "{}".into()).await.expect("an answer");
+        assert!(!String::from_utf8_lossy(&done).contains("errorType"), "{done:?}");
+    };
+    snapshot().await;
+    new_key(&stack, "acme", json!({})).await;
+    snapshot().await;
+    let before = stack.contents().await;
+    let body = json!({"name": "x", "email": "a@b.example", "tier": "free"}).to_string();
+    for (path, body) in [("/tenants", &*body), ("/tenants/globex/keys", "")] {
+        let refused = stack.as_admin("POST", path, body).await;
+        assert_eq!(
+            (refused.status, &refused.json()["type"]),
+            (409, &json!("urn:tenantry:problem:key-limit"))
+        );
+    }
     assert_eq!(stack.contents().await, before);
 }
 
-/// Leaves a tenant as one that another request is at work on until [`LATER`].
-async fn hold(stack: &Stack, id: &str) {
-    let held = stack.aws().dynamodb().update_item().table_name(&stack.state().tables["tenants"]);
-    held.key("tenant_id", AttributeValue::S(id.to_owned()))
-        .update_expression("SET lease_until = :later")
-        .expression_attribute_values(":later", AttributeValue::S(LATER.to_owned()))
-        .send()
-        .await
-        .expect("the tenant is held");
-}
-
 #[tokio::test]
-async fn a_suspension_and_a_revocation_wait_for_nothing_that_is_owed() {
-    let stack = start().await;
-    let (second, value) = new_key(&stack, "acme", json!({})).await;
-    break_off(&stack, "acme", None).await;
-    hold(&stack, "acme").await;
-    let revoked = stack.as_admin("DELETE", &format!("/tenants/acme/keys/{second}"), "").await;
-    assert_eq!(revoked.status, 204);
-    assert_eq!(stack.call(&value, "GET", "/tenant", &[], "").await.status, 403);
-    change(&stack, "acme", json!({"status": "suspended"}), 200).await;
-    // The gateway lets the key pass: its context is what refuses.
-    let refused = stack.as_tenant("acme", "GET", "/tenant", "").await.json();
-    assert_eq!(refused["type"], "urn:tenantry:problem:tenant-suspended");
-    change(&stack, "acme", json!({"status": "active"}), 409).await;
-
-    reconcile(&stack, json!({"time": LATER})).await;
-    assert!(stack.api_gateway().get_api_key().api_key(&second).send().await.is_err(), "the key is deleted");
-    let first = &stack.tenant("acme").api_key_id;
-    let first = stack.api_gateway().get_api_key().api_key(first).send().await.expect("the key");
-    assert!(!first.enabled(), "the key is disabled");
-    let left = stack.contents().await.into_iter().find(|item| item.contains("new-key"));
-    assert_eq!(left, None);
-}
-
-#[tokio::test]
-async fn a_rotation_that_broke_off_ends_no_key_since_nobody_knows_the_new_ones_value() {
-    let stack = start().await;
-    let old = keys(&stack, "acme").await.remove(0);
-    break_off(&stack, "acme", Some(&old)).await;
-    reconcile(&stack, json!({"time": LATER})).await;
-    let shown = shown(&stack, "acme").await;
-    assert_eq!(shown["keys"].as_array().expect("keys").len(), 2);
-    assert!(shown["keys"].as_array().expect("keys").iter().all(|key| key["expires_at"].is_null()), "{shown}");
-    assert_eq!(stack.as_tenant("acme", "GET", "/tenant", "").await.status, 200);
+async fn many_onboardings_at_once_wait_for_their_turn_at_the_rates_of_aws() {
+    let stack = Stack::with(|options| options.management_rates = true).await;
+    // Five keys at once and five a second are taken; the calls of eight come to more.
+    let onboard = async |number: usize| {
+        let body = json!({"name": "x", "email": "a@b.example", "tier": "free",
+            "tenant_id": format!("many{number}")});
+        stack.as_admin("POST", "/tenants", &body.to_string()).await
+    };
+    let all = tokio::join!(
+        onboard(1),
+        onboard(2),
+        onboard(3),
+        onboard(4),
+        onboard(5),
+        onboard(6),
+        onboard(7),
+        onboard(8),
+    );
+    for answer in [all.0, all.1, all.2, all.3, all.4, all.5, all.6, all.7] {
+        assert_eq!(answer.status, 201, "{answer:?}");
+    }
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use contract::{Isolation, OnboardRequest};
-use control_plane::{ApiKeyValue, ControlError, Onboarding};
+use control_plane::{Answered, ApiKeyValue, ControlError, KeyRoom, Onboarding};
 use local_http::{Body, Limits, Request};
 use serde_json::json;
 use tenant_context::{Aws, Bound as _, Operator};
@@ -89,7 +89,12 @@ async fn onboard(
 ) -> Result<contract::Onboarded<ApiKeyValue>, ControlError> {
     let opened = Onboarding::open(aws).await.expect("the tables are named");
     let operator = Arc::new(Operator::new("arn:aws:iam::123456789012:user/test"));
-    Onboarding::bind(&opened, &operator, now).onboard(&request(id), now).await
+    let room = KeyRoom::open(aws).await.expect("the table is named");
+    let room = KeyRoom::bind(&room, &operator, now);
+    match Onboarding::bind(&opened, &operator, now).onboard(&request(id), None, &room, now).await? {
+        Answered::First(onboarded) => Ok(onboarded),
+        Answered::Again { body, .. } => panic!("no Idempotency-Key was given: {body}"),
+    }
 }
 
 /// The tenant is active with one working key, in the gateway and in the tables.
@@ -135,7 +140,7 @@ async fn a_crash_at_any_call_and_a_repetition_end_in_one_tenant_with_one_key() {
             }
             cuts += 1;
             assert!(result.is_err(), "{cut:?}");
-            let again = onboard(&stack.aws(), &id, now + Duration::seconds(61)).await;
+            let again = onboard(&stack.aws(), &id, now + Duration::seconds(121)).await;
             match again {
                 Ok(_) => {}
                 // The last write had taken effect: the tenant is there, and its key can be rotated.
@@ -146,8 +151,8 @@ async fn a_crash_at_any_call_and_a_repetition_end_in_one_tenant_with_one_key() {
         }
     }
     end.cancel();
-    // Plan, intent, key looked up, key made, key put into the plan, transaction.
-    assert_eq!(cuts, 12);
+    // Count of keys, plan, intent, plan, key looked up, key made, key put into the plan, transaction.
+    assert_eq!(cuts, 16);
 }
 
 #[tokio::test]
@@ -169,12 +174,12 @@ async fn an_unfinished_tenant_is_left_to_its_attempt_until_the_lease_is_over() {
     let (address, _) = cuttable(&stack, Cut::Before(3), &end).await;
     assert!(onboard(&stack.aws_at(&address), "hooli", now).await.is_err());
     let before = stack.contents().await;
-    let soon = onboard(&stack.aws(), "hooli", now + Duration::seconds(59)).await;
+    let soon = onboard(&stack.aws(), "hooli", now + Duration::seconds(119)).await;
     assert!(matches!(soon, Err(ControlError::Busy(_))), "{soon:?}");
     assert_eq!(stack.contents().await, before);
     // Until it is finished, its key opens nothing.
     assert_eq!(stack.as_admin("GET", "/tenants/hooli", "").await.json()["tenant"]["status"], "provisioning");
-    assert!(onboard(&stack.aws(), "hooli", now + Duration::seconds(60)).await.is_ok());
+    assert!(onboard(&stack.aws(), "hooli", now + Duration::seconds(120)).await.is_ok());
     end.cancel();
 }
 

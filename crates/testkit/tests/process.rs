@@ -46,7 +46,7 @@ async fn the_state_file_has_exactly_the_members_that_programs_rely_on() {
         ]
     );
     assert_eq!(members(&state["admin"]), ["access_key_id", "secret_access_key"]);
-    assert_eq!(members(&state["buckets"]), ["files"]);
+    assert_eq!(members(&state["buckets"]), ["exports", "files"]);
     assert_eq!(
         members(&state["tables"]),
         ["api-keys", "checkpoints", "idempotency", "records", "tenants", "usage"]

@@ -10,6 +10,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Ur
 use http_body_util::{BodyExt as _, Empty};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
+use testkit::Signing;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
@@ -27,16 +28,30 @@ pub(crate) struct Target {
 impl Target {
     /// A GET with the headers that curl sends, and a key.
     pub(crate) fn new(url: &str, api_key: &str) -> anyhow::Result<Self> {
+        let mut target = Self::plain(url)?;
+        let mut key = HeaderValue::from_str(api_key).context("the key is no header value")?;
+        key.set_sensitive(true);
+        target.headers.insert(HeaderName::from_static("x-api-key"), key);
+        Ok(target)
+    }
+
+    /// The same with the headers of a signature.
+    pub(crate) fn signed(url: &str, signing: &Signing) -> anyhow::Result<Self> {
+        let mut target = Self::plain(url)?;
+        for (name, value) in signing.headers("GET", url, "") {
+            target.headers.insert(HeaderName::try_from(name)?, HeaderValue::try_from(value)?);
+        }
+        Ok(target)
+    }
+
+    fn plain(url: &str) -> anyhow::Result<Self> {
         let url: Uri = url.parse().with_context(|| format!("{url} is no address"))?;
         let authority = url.authority().context("the address names no host")?.to_string();
         let path = url.path_and_query().context("the address has no path")?.clone();
-        let mut key = HeaderValue::from_str(api_key).context("the key is no header value")?;
-        key.set_sensitive(true);
         let mut headers = HeaderMap::new();
         headers.insert(HOST, HeaderValue::from_str(&authority)?);
         headers.insert(USER_AGENT, HeaderValue::from_static("curl/8.5.0"));
         headers.insert(ACCEPT, HeaderValue::from_static("*/*"));
-        headers.insert(HeaderName::from_static("x-api-key"), key);
         Ok(Self { authority, uri: Uri::from(path), headers })
     }
 
@@ -81,6 +96,14 @@ impl Client {
         let began = Instant::now();
         self.send().await?;
         Ok(began.elapsed())
+    }
+
+    /// The same for another request to the same server, with the answer.
+    pub(crate) async fn ask(&mut self, target: Target) -> anyhow::Result<(Duration, Response<Bytes>)> {
+        self.target = target;
+        let began = Instant::now();
+        let answer = self.send().await?;
+        Ok((began.elapsed(), answer))
     }
 
     async fn exchange(&mut self) -> anyhow::Result<Response<Bytes>> {

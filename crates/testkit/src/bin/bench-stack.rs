@@ -1,5 +1,5 @@
 //! `bench-stack`: how fast the local stack answers, what its gateway and its checks add, what its limits keep in
-//! memory, and what listings and large objects cost.
+//! memory, what many tenants cost, and what listings and large objects cost.
 //!
 //! Callers, stack and functions share this machine's processors, so what is shown holds for the whole of
 //! them. It ends with 1 where a budget is exceeded, and with 2 where something could not be measured.
@@ -16,6 +16,8 @@ mod load;
 mod memory;
 #[path = "../bench/objects.rs"]
 mod objects;
+#[path = "../bench/tenants.rs"]
+mod tenants;
 
 use std::io::{Write, stderr, stdout};
 use std::path::Path;
@@ -36,6 +38,7 @@ use crate::cost::Cost;
 use crate::load::{Load, ROUNDS};
 use crate::memory::Memory;
 use crate::objects::Objects;
+use crate::tenants::{Question, Tenants};
 
 /// Whose request it is: the premium tier's, which has no quota.
 const TENANT: &str = "initech";
@@ -56,6 +59,9 @@ struct Flags {
     /// Show one JSON object in place of the table.
     #[arg(long)]
     json: bool,
+    /// Measure what many tenants cost, and nothing else.
+    #[arg(long)]
+    tenants: bool,
     /// Measure memory in this process: what the program calls itself with.
     #[arg(long, hide = true)]
     memory_probe: bool,
@@ -72,6 +78,7 @@ struct Report {
     gateway: Cost,
     checks: Checks,
     memory: Memory,
+    tenants: Tenants,
     objects: Objects,
     passed: bool,
 }
@@ -96,6 +103,11 @@ fn run(flags: &Flags) -> anyhow::Result<bool> {
         writeln!(stdout().lock(), "{}", serde_json::to_string(&memory)?)?;
         return Ok(true);
     }
+    if flags.tenants {
+        let tenants = Builder::new_multi_thread().enable_all().build()?.block_on(many_tenants())?;
+        writeln!(stdout().lock(), "{}", serde_json::to_string(&tenants)?)?;
+        return Ok(tenants.passed);
+    }
     let report = Builder::new_multi_thread().enable_all().build()?.block_on(report(flags.requests))?;
     let mut out = stdout().lock();
     if flags.json {
@@ -110,7 +122,7 @@ async fn report(requests: u32) -> anyhow::Result<Report> {
     // First, with the machine to itself: where memory cannot be read, nothing else is measured in vain.
     let memory = memory::measure().await?;
     let folder = tempfile::tempdir()?;
-    let stack = Arc::new(unlimited_stack(folder.path()).await?);
+    let stack = Arc::new(unlimited_stack(folder.path(), &[]).await?);
     let tenant = stack.tenant(TENANT);
     let target = Target::new(&format!("{}{PATH}", stack.state().api_url), &tenant.api_key)?;
     let event = event(&tenant.api_key_id, &tenant.api_key)?;
@@ -123,6 +135,8 @@ async fn report(requests: u32) -> anyhow::Result<Report> {
     let running = Arc::clone(&stack);
     let checks = tokio::spawn(async move { checks::measure(&running, TENANT, requests).await }).await??;
 
+    let tenants = many_tenants().await?;
+
     let objects = objects::measure(&stack).await?;
 
     Ok(Report {
@@ -130,17 +144,28 @@ async fn report(requests: u32) -> anyhow::Result<Report> {
         request: format!("GET {PATH}"),
         requests_per_round: requests,
         rounds: ROUNDS,
-        passed: gateway.passed && checks.passed && memory.passed && objects.passed,
+        passed: gateway.passed && checks.passed && memory.passed && tenants.passed && objects.passed,
         load,
         gateway,
         checks,
         memory,
+        tenants,
         objects,
     })
 }
 
+/// What many tenants cost, on stacks of their own.
+async fn many_tenants() -> anyhow::Result<Tenants> {
+    let folder = tempfile::tempdir()?;
+    let uncached = [("TenantContextTtl", "0")];
+    let small = unlimited_stack(&folder.path().join("few"), &uncached).await?;
+    let large = unlimited_stack(&folder.path().join("many"), &uncached).await?;
+    tokio::spawn(async move { tenants::measure([&small, &large]).await }).await?
+}
+
 /// A stack of the project's own templates, whose limits are out of reach.
-async fn unlimited_stack(folder: &Path) -> anyhow::Result<Stack> {
+async fn unlimited_stack(folder: &Path, parameters: &[(&str, &str)]) -> anyhow::Result<Stack> {
+    std::fs::create_dir_all(folder)?;
     for name in ["template.yaml", "usage-plans.yaml"] {
         let path = workspace().join("infra").join(name);
         let text =
@@ -150,6 +175,8 @@ async fn unlimited_stack(folder: &Path) -> anyhow::Result<Stack> {
     let stack = Stack::with(|options| {
         options.template = folder.join("template.yaml");
         options.usage_plans = folder.join("usage-plans.yaml");
+        let given = parameters.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        options.parameters.extend(given);
     })
     .await;
     for plan in &stack.inner().stack().plans {
@@ -201,6 +228,7 @@ fn show(report: &Report, out: &mut impl Write) -> std::io::Result<()> {
         gateway,
         checks,
         memory,
+        tenants,
         objects,
         passed: _,
     } = report;
@@ -245,7 +273,23 @@ fn show(report: &Report, out: &mut impl Write) -> std::io::Result<()> {
     )?;
     writeln!(out, "{:<26} {:>8} bytes", "the key and its counters", memory.total_bytes)?;
     writeln!(out)?;
+    show_tenants(tenants, out)?;
+    writeln!(out)?;
     show_objects(objects, out)
+}
+
+fn show_tenants(tenants: &Tenants, out: &mut impl Write) -> std::io::Result<()> {
+    let Tenants { few, many, questions, budget, passed: _ } = tenants;
+    for Question { what, few_ms, many_ms, ratio, passed } in questions {
+        writeln!(out, "{what:<26} {few_ms:>8.3} ms with {few} tenants")?;
+        writeln!(
+            out,
+            "{:<26} {many_ms:>8.3} ms with {many}, {ratio:.2} times that (at most {budget}: {})",
+            "",
+            verdict(*passed)
+        )?;
+    }
+    Ok(())
 }
 
 fn show_objects(objects: &Objects, out: &mut impl Write) -> std::io::Result<()> {

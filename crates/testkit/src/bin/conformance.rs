@@ -15,7 +15,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser as _;
-use tenant_context::{Aws, AwsSettings, FileSizeLimits, IsolationMode, Secret};
+use tenant_context::{Aws, AwsSettings, FileSizeLimits, IsolationMode, KeyLimits, Secret};
 use testkit::Stack;
 use testkit::conformance::{Case, Outcome, Tag, Target, run};
 
@@ -82,7 +82,11 @@ fn aws(flags: Flags) -> Result<Aws, String> {
         context_ttl: Duration::ZERO,
         tables: Vec::new(),
         files_bucket: None,
+        exports_bucket: None,
         file_size_limits: FileSizeLimits::default(),
+        key_limits: KeyLimits::default(),
+        key_headroom: 0,
+        files_cors_origins: Vec::new(),
         account_id: None,
         isolation: IsolationMode::Application,
         roles: Vec::new(),

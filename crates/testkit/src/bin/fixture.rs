@@ -47,6 +47,9 @@ async fn main() -> Result<(), Error> {
 
 async fn behave(event: LambdaEvent<Value>) -> Result<Box<RawValue>, Error> {
     let (event, context) = event.into_parts();
+    if let Some(address) = event["report"].as_str() {
+        report(address)?;
+    }
     let resource = event["resource"].as_str().ok_or("the event names no resource")?;
     let response = match resource.rsplit('/').next() {
         // The root resource echoes as well, and the one whose last segment is a parameter.
@@ -89,6 +92,13 @@ async fn behave(event: LambdaEvent<Value>) -> Result<Box<RawValue>, Error> {
         Some(_) | None => return Err(format!("the fixture does not know how to behave at {resource}").into()),
     };
     Ok(to_raw_value(&response)?)
+}
+
+/// Lets a test that has sent an event know that it runs. No request through a gateway can ask for it.
+fn report(address: &str) -> Result<(), Error> {
+    let mut stream = TcpStream::connect(address)?;
+    stream.set_write_timeout(Some(BY_HAND))?;
+    Ok(stream.write_all(b"running")?)
 }
 
 /// A response whose body is JSON.
