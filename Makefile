@@ -53,7 +53,7 @@ interop: ## Runs the tests with strangers' tools: cfn-lint, the SAM translator, 
 conformance: ## Tries rules of API Gateway and Lambda, and shows how sure each is (ARGS="--target URL" asks AWS)
 	@cargo build --workspace --bins && exec "$(TARGET)/debug/conformance" $(ARGS)
 
-bench-stack: ## Measures the local stack: requests a second, what gateway and checks add, memory of limits
+bench-stack: ## Measures the local stack: requests a second, what gateway, checks and many tenants add, memory of limits
 	CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 cargo build --workspace --bins --release
 	@exec "$(TARGET)/release/bench-stack" $(ARGS)
 
