@@ -9,6 +9,7 @@ mod changes;
 mod checkpoints;
 mod desk;
 mod error;
+mod file_copy;
 mod gateway;
 mod grants;
 mod item;

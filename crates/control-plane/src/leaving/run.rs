@@ -16,6 +16,10 @@ use crate::writes::Seen;
 /// How long a run begins further steps, and copies further files: a step and one call after it end within the
 /// function's time.
 const BUDGET: Duration = Duration::from_secs(25);
+/// When the last call of a run is over: a little before the function's time is.
+const END: Duration = Duration::from_secs(52);
+/// A run that is no older has time for a call that takes long.
+const FRESH: Duration = Duration::from_secs(10);
 
 /// The time that a run has for its offboardings.
 #[derive(Debug, Clone, Copy)]
@@ -28,6 +32,16 @@ impl Budget {
 
     pub(crate) fn is_spent(self) -> bool {
         self.0.elapsed() >= BUDGET
+    }
+
+    /// Whether the run has just begun.
+    pub(crate) fn is_fresh(self) -> bool {
+        self.0.elapsed() < FRESH
+    }
+
+    /// How long a call may take that is made now.
+    pub(crate) fn time_for_a_call(self) -> Duration {
+        END.saturating_sub(self.0.elapsed()).max(Duration::from_secs(1))
     }
 }
 
