@@ -8,10 +8,10 @@ use time::OffsetDateTime;
 
 use crate::ControlError;
 use crate::desk::{Change, Desk, Takeover};
-use crate::leaving::{Budget, Run, Stores};
 use crate::pending::Pending;
 use crate::reading::has_ended;
 use crate::silo::{Patience, Silos};
+use crate::task::{Budget, Run, Stores};
 
 /// Most tenants of one run; the next run goes on.
 const MOST: i32 = 50;

@@ -9,10 +9,10 @@ use time::OffsetDateTime;
 use tokio::task::JoinSet;
 
 use super::lines::Lines;
-use super::run::{Outcome, Run};
 use super::{Leaving, Step};
 use crate::ControlError;
 use crate::item::TenantItem;
+use crate::task::{Outcome, Run};
 
 /// Files of one listing.
 const PAGE: i32 = 100;
@@ -61,7 +61,7 @@ impl Run<'_> {
                 .list_objects_v2()
                 .bucket(&self.stores.files)
                 .prefix(&prefix)
-                .set_start_after(leaving.cursor.clone())
+                .set_start_after(leaving.pace.cursor.clone())
                 .max_keys(PAGE)
                 .send()
                 .await
@@ -80,7 +80,7 @@ impl Run<'_> {
                     leaving.counts.files += 1;
                     leaving.counts.bytes += u64::try_from(file.size).unwrap_or_default();
                 }
-                leaving.cursor = some.last().and_then(|object| object.key().map(str::to_owned));
+                leaving.pace.cursor = some.last().and_then(|object| object.key().map(str::to_owned));
                 if self.budget.is_spent() {
                     // What is not copied yet is found behind the cursor.
                     is_done = false;
