@@ -17,7 +17,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use tenant_context::AwsFailure;
 
 use crate::ControlError;
-use crate::leaving::Budget;
+use crate::task::Budget;
 
 /// The largest file that S3 copies in one call, in bytes.
 const LARGEST_AT_ONCE: i64 = 5 << 30;

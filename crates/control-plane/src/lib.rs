@@ -27,6 +27,7 @@ mod room;
 mod silo;
 mod silo_bucket;
 mod silo_table;
+mod task;
 mod tenants;
 mod usage_figures;
 mod usage_listing;

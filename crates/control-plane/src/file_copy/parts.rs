@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 
 use super::{Attempt, Copier, Listed, Place, plain_tag, source_gone, status, within};
 use crate::ControlError;
-use crate::leaving::Budget;
+use crate::task::Budget;
 
 /// Parts of a file that are copied at once.
 const AT_ONCE: usize = 8;

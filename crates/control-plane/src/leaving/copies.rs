@@ -7,11 +7,11 @@ use time::{Duration, OffsetDateTime};
 use tokio::task::JoinSet;
 
 use super::lines::Lines;
-use super::run::{Outcome, Run};
 use super::{Leaving, Step};
 use crate::ControlError;
 use crate::file_copy::{Copied, Copier, Listed, Place};
 use crate::item::TenantItem;
+use crate::task::{Outcome, Run};
 
 /// Files of one listing.
 const PAGE: i32 = 100;
@@ -66,7 +66,7 @@ impl Run<'_> {
                 .list_objects_v2()
                 .bucket(&self.stores.files)
                 .prefix(&prefix)
-                .set_start_after(leaving.cursor.clone())
+                .set_start_after(leaving.pace.cursor.clone())
                 .max_keys(PAGE)
                 .send()
                 .await
@@ -82,7 +82,7 @@ impl Run<'_> {
                     leaving.counts.bytes += u64::try_from(file.size).unwrap_or_default();
                 }
                 if let Some(last) = some.iter().take(done).next_back().and_then(Object::key) {
-                    leaving.cursor = Some(last.to_owned());
+                    leaving.pace.cursor = Some(last.to_owned());
                 }
                 is_cut = done < some.len();
                 if is_cut || self.budget.is_spent() {
@@ -99,7 +99,7 @@ impl Run<'_> {
             return Ok(Outcome::Standstill(reason));
         }
         if is_cut {
-            leaving.next_at = self.now + PAUSE;
+            leaving.pace.next_at = self.now + PAUSE;
         }
         if is_done {
             leaving.enter(Step::ExportManifest);

@@ -2,10 +2,10 @@
 
 use tenant_context::AwsFailure;
 
-use super::run::{Outcome, Run, buried};
-use super::{Leaving, Step};
+use super::{Leaving, Step, buried};
 use crate::ControlError;
 use crate::item::TenantItem;
+use crate::task::{Outcome, Run};
 
 impl Run<'_> {
     /// Looks for what is left of the keys of a page of the audit.
@@ -23,8 +23,8 @@ impl Run<'_> {
                 return Ok(again(leaving));
             }
         }
-        leaving.cursor = next;
-        if leaving.cursor.is_none() {
+        leaving.pace.cursor = next;
+        if leaving.pace.cursor.is_none() {
             leaving.enter(Step::Count);
         }
         Ok(Outcome::Progress)

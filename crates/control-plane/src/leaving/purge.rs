@@ -5,12 +5,11 @@ use aws_sdk_s3::error::ProvideErrorMetadata as _;
 use aws_sdk_s3::types::{Delete, ObjectIdentifier};
 use tenant_context::{ApiKeyId, AwsFailure};
 
-use super::export::Partition;
-use super::run::{Outcome, Run};
 use super::{Leaving, Step};
 use crate::ControlError;
 use crate::batch::Batches;
 use crate::item::TenantItem;
+use crate::task::{Outcome, Partition, Run};
 
 /// Items that are read at once, to be deleted.
 const ITEMS: i32 = 250;
@@ -153,8 +152,8 @@ impl Run<'_> {
                 self.desk.transact(&tenant.tenant_id, vec![delete]).await?;
             }
         }
-        leaving.cursor = next;
-        if leaving.cursor.is_none() {
+        leaving.pace.cursor = next;
+        if leaving.pace.cursor.is_none() {
             leaving.enter(Step::ScrubAudit);
         }
         Ok(Outcome::Progress)

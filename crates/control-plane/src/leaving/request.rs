@@ -6,12 +6,13 @@ use contract::{AdminTenant, ExportCounts, ExportPlace, GraceSeconds, Isolation, 
 use tenant_context::{Aws, Bound, OpenError, Operator, TenantId};
 use time::{Duration, OffsetDateTime};
 
-use super::{Leaving, REVOCATION_HORIZON, Step};
+use super::{Leaving, Step};
 use crate::ControlError;
 use crate::changes::shown;
 use crate::desk::{Change, Desk};
 use crate::item::TenantItem;
 use crate::pending::Pending;
+use crate::task::{Pace, REVOCATION_HORIZON, Task};
 
 /// Offboardings, on behalf of an operator.
 #[derive(Debug, Clone)]
@@ -55,7 +56,7 @@ impl Departures {
         let desk = &self.opened.desk;
         let before = desk.ready(id, now).await?;
         let contexts = desk.keys(&before).await?;
-        if before.offboarding.is_some() {
+        if before.leaving().is_some() {
             return Ok(shown(&before, &contexts, now));
         }
         let after = leaving(&before, &self.opened.exports, grace, now)?;
@@ -100,16 +101,13 @@ fn leaving(
         suspended_at,
         purge_at: (now + Duration::seconds(i64::from(grace.get()))).max(horizon),
         // What is exported is then what will be purged.
-        next_at: horizon.max(now),
-        lease_until: None,
-        writes: 0,
+        pace: Pace::from(horizon.max(now)),
         export: ExportPlace {
             bucket: exports.to_owned(),
             // No two offboardings of a tenant begin from one version.
             prefix: format!("{id}/{:06}/", before.version + 1),
         },
         is_exported: false,
-        cursor: None,
         parts: Vec::new(),
         counts: ExportCounts::default(),
         keys: Vec::new(),
@@ -118,7 +116,7 @@ fn leaving(
     let mut after = before.clone();
     after.status = suspended.become_status(TenantStatus::Deleting)?;
     after.status_reason = None;
-    after.offboarding = Some(leaving);
+    after.task = Some(Task::Leaving(leaving));
     after.pending.push(Pending::DisableKeys);
     Ok(after)
 }
@@ -152,18 +150,24 @@ mod tests {
         let before = tenant(status, Isolation::Pooled);
         let after = leaving(&before, "exports", grace.parse().unwrap(), NOW).unwrap();
         assert_eq!(after.status, TenantStatus::Deleting);
-        after.offboarding.unwrap()
+        after.leaving().unwrap().clone()
     }
 
     #[test]
     fn a_grace_of_nothing_is_the_horizon_behind_the_suspension() {
         let active = asked(TenantStatus::Active, "0");
-        assert_eq!((active.purge_at, active.next_at), (NOW + REVOCATION_HORIZON, NOW + REVOCATION_HORIZON));
+        assert_eq!(
+            (active.purge_at, active.pace.next_at),
+            (NOW + REVOCATION_HORIZON, NOW + REVOCATION_HORIZON)
+        );
         // Suspended for a day, it has the horizon behind it.
         let suspended = asked(TenantStatus::Suspended, "0");
-        assert_eq!((suspended.purge_at, suspended.next_at), (NOW, NOW));
+        assert_eq!((suspended.purge_at, suspended.pace.next_at), (NOW, NOW));
         let graced = asked(TenantStatus::Active, "2592000");
-        assert_eq!((graced.purge_at, graced.next_at), (NOW + Duration::days(30), NOW + REVOCATION_HORIZON));
+        assert_eq!(
+            (graced.purge_at, graced.pace.next_at),
+            (NOW + Duration::days(30), NOW + REVOCATION_HORIZON)
+        );
     }
 
     #[test]
