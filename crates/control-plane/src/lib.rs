@@ -10,6 +10,7 @@ mod checkpoints;
 mod desk;
 mod error;
 mod file_copy;
+mod file_removal;
 mod gateway;
 mod grants;
 mod item;

@@ -43,12 +43,6 @@ enum Copy {
 }
 
 impl Run<'_> {
-    /// What the keys of the tenant's files begin with.
-    pub(super) fn prefix(tenant: &TenantItem) -> String {
-        // No id holds a slash, so no tenant's prefix begins another's.
-        format!("{}/", tenant.tenant_id)
-    }
-
     /// Copies files, as many as there is time for, and lists them in a part. The cursor is the key behind which the
     /// next part begins.
     pub(super) async fn export_files(
@@ -56,7 +50,7 @@ impl Run<'_> {
         tenant: &TenantItem,
         leaving: &mut Leaving,
     ) -> Result<Outcome, ControlError> {
-        let prefix = Self::prefix(tenant);
+        let (prefix, bucket) = (Self::prefix(tenant), self.stores.home(tenant)?.files);
         let mut lines = Lines::default();
         let (mut is_done, mut is_cut) = (false, false);
         while !is_done && !lines.is_full() {
@@ -64,16 +58,16 @@ impl Run<'_> {
                 .stores
                 .s3
                 .list_objects_v2()
-                .bucket(&self.stores.files)
+                .bucket(&bucket)
                 .prefix(&prefix)
                 .set_start_after(leaving.pace.cursor.clone())
                 .max_keys(PAGE)
                 .send()
                 .await
-                .map_err(AwsFailure::of("ListObjectsV2 on the files bucket"))?;
+                .map_err(AwsFailure::of("ListObjectsV2 on a bucket of files"))?;
             is_done = page.is_truncated() != Some(true);
             for some in page.contents().chunks(AT_ONCE) {
-                let copied = self.copy(&prefix, leaving, some).await?;
+                let copied = self.copy((&bucket, &prefix), leaving, some).await?;
                 let done = copied.iter().take_while(|copy| !matches!(copy, Copy::Unfinished)).count();
                 for copy in copied.into_iter().take(done) {
                     let Copy::Done(file) = copy else { continue };
@@ -110,7 +104,7 @@ impl Run<'_> {
     /// Copies some files at once. They are answered in their order.
     async fn copy(
         &self,
-        prefix: &str,
+        (bucket, prefix): (&str, &str),
         leaving: &Leaving,
         objects: &[Object],
     ) -> Result<Vec<Copy>, ControlError> {
@@ -123,7 +117,7 @@ impl Run<'_> {
                 .last_modified()
                 .and_then(|time| OffsetDateTime::from_unix_timestamp(time.secs()).ok())
                 .unwrap_or(OffsetDateTime::UNIX_EPOCH);
-            let from = Place { bucket: self.stores.files.clone(), key: key.to_owned() };
+            let from = Place { bucket: bucket.to_owned(), key: key.to_owned() };
             let to = Place {
                 bucket: leaving.export.bucket.clone(),
                 key: format!("{}files/{name}", leaving.export.prefix),

@@ -10,7 +10,7 @@ use super::lines::Lines;
 use super::{Leaving, Step};
 use crate::ControlError;
 use crate::item::TenantItem;
-use crate::task::{Outcome, Partition, Run};
+use crate::task::{Outcome, Run};
 
 /// Items of one query. A page has a megabyte at most.
 const PAGE: i32 = 500;
@@ -29,33 +29,14 @@ struct KeyCheckpoint<'a> {
 }
 
 impl Run<'_> {
-    /// The tenant's partition of the records.
-    pub(super) fn records<'a>(&'a self, tenant: &'a TenantItem) -> Partition<'a> {
-        Partition {
-            table: &self.stores.records,
-            key: ("tenant_id", tenant.tenant_id.as_str()),
-            sort_key: "sk",
-            operation: "Query on the records table",
-        }
-    }
-
-    /// A key's partition of the checkpoints.
-    pub(super) fn checkpoints<'a>(&'a self, key: &'a ApiKeyId) -> Partition<'a> {
-        Partition {
-            table: &self.desk.checkpoints.table,
-            key: ("api_key_id", key.as_str()),
-            sort_key: "name",
-            operation: "Query on the checkpoints table",
-        }
-    }
-
     /// Writes a part of the records. The cursor is the sort key that the next part begins behind.
     pub(super) async fn export_records(
         &self,
         tenant: &TenantItem,
         leaving: &mut Leaving,
     ) -> Result<Outcome, ControlError> {
-        let partition = self.records(tenant);
+        let home = self.stores.home(tenant)?;
+        let partition = self.records(&home.records, tenant);
         let mut lines = Lines::default();
         let mut is_done = false;
         for _ in 0..QUERIES {

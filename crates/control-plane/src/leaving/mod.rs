@@ -9,6 +9,7 @@ mod count;
 mod export;
 mod lines;
 mod manifest;
+mod partitions;
 mod purge;
 mod request;
 
@@ -38,10 +39,12 @@ pub(crate) enum Step {
     /// Nothing until the purge is due.
     Grace,
     PurgeGateway,
-    PurgeRecords,
-    PurgeRequests,
+    /// Records, and requests with an `Idempotency-Key`.
+    PurgeItems,
     PurgeUploads,
     PurgeFiles,
+    /// The tenant's own table and bucket.
+    RemoveSilo,
     /// What belongs to each key that the tenant ever had, page by page of its audit.
     PurgeKeys,
     /// Names and addresses in its audit.
@@ -111,10 +114,10 @@ impl Leaving {
             Step::ExportManifest => run.complete_export(tenant, self).await,
             Step::Grace => Ok(purging(tenant, self)),
             Step::PurgeGateway => run.purge_gateway(tenant, self).await,
-            Step::PurgeRecords => run.purge_records(tenant, self).await,
-            Step::PurgeRequests => run.purge_requests(tenant, self).await,
+            Step::PurgeItems => run.purge_items(tenant, self).await,
             Step::PurgeUploads => run.purge_uploads(tenant, self).await,
             Step::PurgeFiles => run.purge_files(tenant, self).await,
+            Step::RemoveSilo => run.remove_silo(tenant, self).await,
             Step::PurgeKeys => run.purge_keys(tenant, self).await,
             Step::ScrubAudit => run.scrub_audit(tenant, self).await,
             Step::CountKeys => run.count_keys(tenant, self).await,
@@ -141,10 +144,10 @@ impl Leaving {
             }
             Step::Grace => OffboardingStage::Grace,
             Step::PurgeGateway
-            | Step::PurgeRecords
-            | Step::PurgeRequests
+            | Step::PurgeItems
             | Step::PurgeUploads
             | Step::PurgeFiles
+            | Step::RemoveSilo
             | Step::PurgeKeys
             | Step::ScrubAudit => OffboardingStage::Purge,
             Step::CountKeys | Step::Count => OffboardingStage::Count,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use contract::{AdminTenant, ExportCounts, ExportPlace, GraceSeconds, Isolation, TenantStatus};
+use contract::{AdminTenant, ExportCounts, ExportPlace, GraceSeconds, TenantStatus};
 use tenant_context::{Aws, Bound, OpenError, Operator, TenantId};
 use time::{Duration, OffsetDateTime};
 
@@ -45,8 +45,8 @@ impl Departures {
     /// purges what it has. A tenant that is being offboarded or is gone is answered as it stands, and nothing changes.
     ///
     /// # Errors
-    /// [`ControlError::NotFound`]; [`ControlError::Inactive`] while it is being onboarded;
-    /// [`ControlError::Siloed`]; [`ControlError::Stale`] and [`ControlError::Busy`] where another request is at work.
+    /// [`ControlError::NotFound`]; [`ControlError::Inactive`] while it is being onboarded; [`ControlError::Stale`] and
+    /// [`ControlError::Busy`] where another request is at work.
     pub async fn begin(
         &self,
         id: &TenantId,
@@ -83,9 +83,6 @@ fn leaving(
     now: OffsetDateTime,
 ) -> Result<TenantItem, ControlError> {
     let id = &before.tenant_id;
-    if before.isolation == Isolation::Siloed {
-        return Err(ControlError::Siloed(id.clone()));
-    }
     let (suspended, suspended_at) = match before.status {
         TenantStatus::Active => (before.status.become_status(TenantStatus::Suspended)?, now),
         // It was suspended then at the latest.
@@ -123,7 +120,7 @@ fn leaving(
 
 #[cfg(test)]
 mod tests {
-    use contract::OnboardRequest;
+    use contract::{Isolation, OnboardRequest};
     use time::macros::datetime;
 
     use super::*;
@@ -171,13 +168,12 @@ mod tests {
     }
 
     #[test]
-    fn who_is_not_onboarded_or_has_a_silo_is_not_offboarded() {
-        for status in [TenantStatus::Provisioning, TenantStatus::Deleting, TenantStatus::Deleted] {
-            let refused = leaving(&tenant(status, Isolation::Pooled), "e", GraceSeconds::default(), NOW);
-            assert!(matches!(refused, Err(ControlError::Inactive(_))), "{status}");
+    fn who_is_not_onboarded_or_waits_for_a_silo_is_not_offboarded() {
+        for isolation in [Isolation::Pooled, Isolation::Siloed] {
+            for status in [TenantStatus::Provisioning, TenantStatus::Deleting, TenantStatus::Deleted] {
+                let refused = leaving(&tenant(status, isolation), "e", GraceSeconds::default(), NOW);
+                assert!(matches!(refused, Err(ControlError::Inactive(_))), "{status}");
+            }
         }
-        let siloed = tenant(TenantStatus::Active, Isolation::Siloed);
-        let refused = leaving(&siloed, "e", GraceSeconds::default(), NOW);
-        assert!(matches!(refused, Err(ControlError::Siloed(_))));
     }
 }

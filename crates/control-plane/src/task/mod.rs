@@ -13,7 +13,7 @@ use time::{Duration, OffsetDateTime};
 
 pub(crate) use partition::Partition;
 pub(crate) use run::{Budget, Outcome, Run};
-pub(crate) use stores::Stores;
+pub(crate) use stores::{Stores, patient_s3, unnamed};
 
 use crate::ControlError;
 use crate::item::TenantItem;
