@@ -72,6 +72,8 @@ catalogue! {
     QuotaExceeded = 429, "quota-exceeded", "Quota exceeded";
     /// A fault of ours.
     Internal = 500, "internal", "Internal error";
+    /// The tenant's data is being moved or imported.
+    WritesPaused = 503, "writes-paused", "Writes are paused";
     /// The tenant is being set up.
     TenantProvisioning = 503, "tenant-provisioning", "Tenant is being set up";
     /// Something behind the endpoint is overloaded or out of reach.

@@ -160,6 +160,7 @@ impl TenantItem {
             created_at: self.created_at,
             key_created_at,
             expires_at: None,
+            held: None,
         }
     }
 

@@ -217,6 +217,7 @@ mod tests {
             created_at: NOW,
             key_created_at: NOW,
             expires_at,
+            held: None,
         }
     }
 

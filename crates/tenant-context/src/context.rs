@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 
 use crate::bound::{Bound, OpenError};
 use crate::names::Pool;
-use crate::{ApiKeyId, Aws, KeyItem, KeyPartition, ObjectPrefix, PartitionKey, TenantId};
+use crate::{ApiKeyId, Aws, Held, KeyItem, KeyPartition, ObjectPrefix, PartitionKey, TenantId};
 
 /// The tenant on whose behalf a request runs.
 ///
@@ -49,6 +49,12 @@ impl TenantContext {
     #[must_use]
     pub fn isolation(&self) -> Isolation {
         self.item.isolation
+    }
+
+    /// What the tenant's requests have to wait for.
+    #[must_use]
+    pub fn held(&self) -> Option<Held> {
+        self.item.held
     }
 
     /// The partition of the tenant's items in every table that is partitioned by tenant.

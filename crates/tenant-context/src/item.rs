@@ -8,6 +8,17 @@ use time::OffsetDateTime;
 
 use crate::{ApiKeyId, TenantId};
 
+/// What a tenant's requests have to wait for while its data is moved or imported. Reading goes on, and so do
+/// checkpoints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Held {
+    /// Nothing is handed out by which somebody could change the tenant's data later on, past the API.
+    HandingOut,
+    /// Besides that, no record and no file is written, deleted or completed.
+    Writes,
+}
+
 /// One key and its tenant, as the control plane writes it and [`crate::Contexts`] reads it.
 ///
 /// It is plain data: holding one opens nothing.
@@ -38,4 +49,7 @@ pub struct KeyItem {
     /// From when on the key is refused.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "time::serde::rfc3339::option")]
     pub expires_at: Option<OffsetDateTime>,
+    /// What the tenant's requests have to wait for; nothing in the ordinary course.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held: Option<Held>,
 }

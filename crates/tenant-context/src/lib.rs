@@ -26,7 +26,7 @@ pub use context::{Caller, TenantContext};
 pub use idempotency::{IdempotencyItem, IdempotentRequest};
 pub use ids::{ApiKeyId, IdError, TenantId};
 pub use isolation::{IsolationMode, Role};
-pub use item::KeyItem;
+pub use item::{Held, KeyItem};
 pub use limits::{FileSizeLimits, KeyLimits, TierLimitsError};
 pub use lookup::{ContextError, Contexts};
 pub use names::{KeyPartition, ObjectPrefix, PartitionKey, SiloNames};

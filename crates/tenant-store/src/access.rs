@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use aws_sdk_dynamodb::Client;
-use tenant_context::{Aws, IsolationMode, Meter, OpenError, TenantContext};
+use tenant_context::{Aws, Held, IsolationMode, Meter, OpenError, TenantContext};
 use time::OffsetDateTime;
 
 use crate::StoreError;
@@ -16,6 +16,15 @@ pub(crate) struct Access {
     opened: Opened,
     context: Arc<TenantContext>,
     at: OffsetDateTime,
+}
+
+/// What a request is about to do with the tenant's data, where that can have to wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Work {
+    /// Something is handed out that reaches the data past the API for a while.
+    HandOut,
+    /// Something is written or deleted.
+    Write,
 }
 
 /// What the requests of all tenants share.
@@ -94,6 +103,19 @@ impl Access {
         match &self.opened.way {
             Way::Own(clients) => Ok(Arc::clone(clients)),
             Way::Session(sessions) => sessions.clients(&self.context, self.at).await,
+        }
+    }
+
+    /// Asks whether the work may be done now. It is asked before anything is written, the item of an
+    /// `Idempotency-Key` among it.
+    ///
+    /// # Errors
+    /// [`StoreError::Held`] while the tenant's data is moved or imported.
+    pub(crate) fn allow(&self, work: Work) -> Result<(), StoreError> {
+        match (self.context.held(), work) {
+            (None, Work::HandOut | Work::Write) | (Some(Held::HandingOut), Work::Write) => Ok(()),
+            (Some(held @ Held::HandingOut), Work::HandOut)
+            | (Some(held @ Held::Writes), Work::HandOut | Work::Write) => Err(StoreError::Held(held)),
         }
     }
 

@@ -8,7 +8,7 @@ use tenant_context::{Aws, Bound, OpenError, Role, Table, TenantContext};
 use time::OffsetDateTime;
 
 use crate::StoreError;
-use crate::access::{self, Access};
+use crate::access::{self, Access, Work};
 use crate::idempotency::{Made, Once, Turn};
 use crate::sessions::{Subject, TenantRole};
 
@@ -61,14 +61,15 @@ impl Credentials {
     /// They are kept nowhere, so that a request that `once` has seen before gets others.
     ///
     /// # Errors
-    /// [`StoreError::Aws`], [`StoreError::NoCredentials`]; with `once` [`StoreError::KeyReused`],
-    /// [`StoreError::KeyInUse`].
+    /// [`StoreError::Held`], [`StoreError::Aws`], [`StoreError::NoCredentials`]; with `once`
+    /// [`StoreError::KeyReused`], [`StoreError::KeyInUse`].
     pub async fn issue(
         &self,
         access: AccessLevel,
         lifetime: CredentialsLifetime,
         once: Option<Once>,
     ) -> Result<Made<TenantCredentials>, StoreError> {
+        self.access.allow(Work::HandOut)?;
         let Some(once) = once else { return Ok(Made::first(self.assume(access, lifetime).await?)) };
         let turn = Box::pin(once.write(&self.access)).await?;
         match (self.assume(access, lifetime).await, turn) {

@@ -1,16 +1,24 @@
 //! What can go wrong in a store.
 
 use contract::{Kind, Problem};
-use tenant_context::AwsFailure;
+use tenant_context::{AwsFailure, Held};
 
 use crate::CursorError;
 
 /// Seconds within which a snapshot comes.
 const SNAPSHOT_SECONDS: u32 = 300;
 
+/// Seconds after which a pause of writes may be over.
+const PAUSE_SECONDS: u32 = 30;
+/// Seconds after which a tenant may be handed something out again: what was handed out before must end first.
+const HANDING_OUT_SECONDS: u32 = 600;
+
 /// A call of a store that did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
+    /// The tenant's data is being moved or imported.
+    #[error("the tenant is held")]
+    Held(Held),
     /// This tenant has no such thing.
     #[error("there is no such item")]
     NotFound,
@@ -64,6 +72,18 @@ pub enum StoreError {
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         match error {
+            StoreError::Held(Held::HandingOut) => Problem::new(
+                Kind::WritesPaused,
+                "This tenant's data is being moved. No credentials and no uploads are handed out meanwhile; \
+                 records and files can be read, and records written. Try again later.",
+            )
+            .with_retry_after(HANDING_OUT_SECONDS),
+            StoreError::Held(Held::Writes) => Problem::new(
+                Kind::WritesPaused,
+                "This tenant's data is being moved or imported. Records and files can be read, and not \
+                 written. Try again shortly.",
+            )
+            .with_retry_after(PAUSE_SECONDS),
             StoreError::NotFound => Problem::not_found(),
             StoreError::PreconditionFailed => Problem::precondition_failed(),
             StoreError::TooLarge(bytes) => Problem::new(

@@ -21,7 +21,7 @@ use time::OffsetDateTime;
 pub use listing::{FileCursor, FileListing};
 
 use crate::StoreError;
-use crate::access::{self, Access};
+use crate::access::{self, Access, Work};
 use crate::clients::S3;
 use signed::Place;
 
@@ -75,13 +75,14 @@ impl Files {
     ///
     /// # Errors
     /// [`StoreError::NotFound`] where there is no such upload of this file; [`StoreError::FileExists`] where
-    /// nothing is to be replaced; [`StoreError::Parts`]; [`StoreError::Aws`].
+    /// nothing is to be replaced; [`StoreError::Parts`]; [`StoreError::Held`]; [`StoreError::Aws`].
     pub async fn complete(
         &self,
         name: &FileName,
         completion: &FileCompletion,
         at: OffsetDateTime,
     ) -> Result<File, StoreError> {
+        self.access.allow(Work::Write)?;
         let s3 = self.access.s3().await?;
         let place = self.place(&s3, name);
         let parts = completion.parts.iter().map(|part| {
@@ -130,8 +131,10 @@ impl Files {
     /// Gives an upload in parts up, with the parts that were sent.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`] where there is no such upload of this file; [`StoreError::Aws`].
+    /// [`StoreError::NotFound`] where there is no such upload of this file; [`StoreError::Held`];
+    /// [`StoreError::Aws`].
     pub async fn abandon(&self, name: &FileName, upload_id: &UploadId) -> Result<(), StoreError> {
+        self.access.allow(Work::Write)?;
         let s3 = self.access.s3().await?;
         let place = self.place(&s3, name);
         let call = s3.client.abort_multipart_upload().bucket(place.bucket).key(&place.key);
@@ -202,8 +205,9 @@ impl Files {
     /// Deletes the file, if there is one: S3 does not tell.
     ///
     /// # Errors
-    /// [`StoreError::Aws`].
+    /// [`StoreError::Held`], [`StoreError::Aws`].
     pub async fn delete(&self, name: &FileName) -> Result<(), StoreError> {
+        self.access.allow(Work::Write)?;
         let s3 = self.access.s3().await?;
         let place = self.place(&s3, name);
         let call = s3.client.delete_object().bucket(place.bucket).key(&place.key).send();

@@ -10,7 +10,7 @@ use contract::{Json, Page};
 use tenant_context::AwsFailure;
 use time::OffsetDateTime;
 
-use crate::access::Access;
+use crate::access::{Access, Work};
 use crate::condition::{Condition, Present};
 use crate::form::Form;
 use crate::idempotency::{Once, Turn};
@@ -64,6 +64,14 @@ pub(crate) struct Partition {
 impl Partition {
     pub(crate) fn new(access: Access, table: String, key: &str, form: &'static Form) -> Self {
         Self { access, table, key: AttributeValue::S(key.to_owned()), form }
+    }
+
+    /// Asks whether the work may be done now.
+    ///
+    /// # Errors
+    /// [`StoreError::Held`].
+    pub(crate) fn allow(&self, work: Work) -> Result<(), StoreError> {
+        self.access.allow(work)
     }
 
     /// What is stored under the sort key.

@@ -6,7 +6,7 @@ use contract::{Collection, Json, Page, Record, RecordId};
 use tenant_context::{Aws, Bound, OpenError, Table, TenantContext};
 use time::OffsetDateTime;
 
-use crate::access::{self, Access};
+use crate::access::{self, Access, Work};
 use crate::form::RECORDS;
 use crate::idempotency::{Made, Once, Turn};
 use crate::item::{Stored, fresh_id};
@@ -71,8 +71,8 @@ impl Records {
     /// whatever has become of the record.
     ///
     /// # Errors
-    /// [`StoreError::TooLarge`], [`StoreError::Aws`]; with `once` [`StoreError::KeyReused`],
-    /// [`StoreError::KeyInUse`].
+    /// [`StoreError::Held`], [`StoreError::TooLarge`], [`StoreError::Aws`]; with `once`
+    /// [`StoreError::KeyReused`], [`StoreError::KeyInUse`].
     pub async fn create(
         &self,
         collection: Collection,
@@ -80,6 +80,7 @@ impl Records {
         now: OffsetDateTime,
         once: Option<Once>,
     ) -> Result<Made<Record>, StoreError> {
+        self.partition.allow(Work::Write)?;
         let id = fresh_id(now);
         let once = once.map(|once| once.making(ID, id.as_str()));
         let Ok(id) = id.parse() else { unreachable!("a UUID is within the grammar of record ids") };
@@ -108,7 +109,8 @@ impl Records {
     /// Creates or replaces a record under the caller's id.
     ///
     /// # Errors
-    /// [`StoreError::PreconditionFailed`], [`StoreError::TooLarge`], [`StoreError::Aws`].
+    /// [`StoreError::Held`], [`StoreError::PreconditionFailed`], [`StoreError::TooLarge`],
+    /// [`StoreError::Aws`].
     pub async fn put(
         &self,
         key: &RecordKey,
@@ -116,6 +118,7 @@ impl Records {
         precondition: &Precondition,
         now: OffsetDateTime,
     ) -> Result<Saved<Record>, StoreError> {
+        self.partition.allow(Work::Write)?;
         let saved = self.partition.put(key.sort_key(), data, precondition, now).await?;
         Ok(saved.map(|stored| record(key.clone(), stored)))
     }
@@ -123,8 +126,10 @@ impl Records {
     /// Deletes a record.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`], [`StoreError::PreconditionFailed`], [`StoreError::Aws`].
+    /// [`StoreError::Held`], [`StoreError::NotFound`], [`StoreError::PreconditionFailed`],
+    /// [`StoreError::Aws`].
     pub async fn delete(&self, key: &RecordKey, precondition: &Precondition) -> Result<(), StoreError> {
+        self.partition.allow(Work::Write)?;
         self.partition.delete(&key.sort_key(), precondition).await
     }
 

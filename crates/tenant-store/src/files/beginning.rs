@@ -7,6 +7,7 @@ use time::OffsetDateTime;
 use super::signed::Place;
 use super::{Files, head};
 use crate::StoreError;
+use crate::access::Work;
 use crate::idempotency::{Made, Once, Turn};
 
 /// An upload's id, by the name that an earlier request's item has for it.
@@ -20,14 +21,15 @@ impl Files {
     ///
     /// # Errors
     /// [`StoreError::NoFiles`] and [`StoreError::FileTooLarge`] by the tenant's tier;
-    /// [`StoreError::FileExists`] where nothing is to be replaced; [`StoreError::Aws`]; with `once`
-    /// [`StoreError::KeyReused`], [`StoreError::KeyInUse`].
+    /// [`StoreError::FileExists`] where nothing is to be replaced; [`StoreError::Held`]; [`StoreError::Aws`];
+    /// with `once` [`StoreError::KeyReused`], [`StoreError::KeyInUse`].
     pub async fn begin(
         &self,
         request: &FileRequest,
         at: OffsetDateTime,
         once: Option<Once>,
     ) -> Result<Made<FileUpload>, StoreError> {
+        self.access.allow(Work::HandOut)?;
         let limit = self.limits.of(self.access.context().tier()).ok_or(StoreError::NoFiles)?;
         if request.size > limit {
             return Err(StoreError::FileTooLarge(limit));
