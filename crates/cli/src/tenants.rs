@@ -200,6 +200,9 @@ fn offboarding_details(offboarding: &Value) -> Vec<(&'static str, String)> {
     let counts = &offboarding["counts"];
     let [records, checkpoints, files] =
         ["records", "checkpoints", "files"].map(|member| cell(counts, member));
+    if !offboarding["standstill"].is_null() {
+        shown.push(("standstill", cell(offboarding, "standstill")));
+    }
     shown.push(("export", place));
     shown.push(("exported", format!("{records} records, {checkpoints} checkpoints, {files} files")));
     shown

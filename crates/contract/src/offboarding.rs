@@ -39,6 +39,8 @@ pub struct Offboarding {
     /// When the next run of the task has something to do; `null` where nothing is left to be done.
     #[serde(with = "time::serde::rfc3339::option")]
     pub next_at: Option<OffsetDateTime>,
+    /// Why it cannot go on before somebody has done something about it; `null` where nothing is in the way.
+    pub standstill: Option<String>,
     /// Where the export lies; `null` until it is complete.
     pub export: Option<ExportPlace>,
     /// What has been exported so far.

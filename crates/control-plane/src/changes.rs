@@ -85,7 +85,7 @@ impl Changes {
             action = if is_served { "tenant.resume" } else { "tenant.suspend" };
         }
         let actor = self.operator.arn().to_owned();
-        let undone = before.offboarding.as_ref().filter(|_| after.offboarding.is_none());
+        let undone = before.leaving().filter(|_| after.task.is_none());
         let detail = undone.map(|leaving| {
             format!("the offboarding is undone; what was exported to {} is kept", leaving.export.prefix)
         });
@@ -151,7 +151,7 @@ impl Changes {
 /// The tenant as the request wants it to be.
 fn intended(before: &TenantItem, change: &TenantChange) -> Result<TenantItem, ControlError> {
     let mut after = before.clone();
-    match (&before.offboarding, before.status, change.status) {
+    match (before.leaving(), before.status, change.status) {
         (_, TenantStatus::Active | TenantStatus::Suspended, _) => {}
         (Some(leaving), TenantStatus::Deleting | TenantStatus::Deleted, _) if !leaving.can_be_undone() => {
             return Err(ControlError::Purged(before.tenant_id.clone()));
@@ -159,7 +159,7 @@ fn intended(before: &TenantItem, change: &TenantChange) -> Result<TenantItem, Co
         // Whoever says that the tenant is to be served, or suspended and no more, undoes its offboarding.
         (Some(_), TenantStatus::Deleting, Some(_)) => {
             after.status = before.status.become_status(TenantStatus::Suspended)?;
-            after.offboarding = None;
+            after.task = None;
         }
         (_, TenantStatus::Provisioning | TenantStatus::Deleting | TenantStatus::Deleted, _) => {
             return Err(ControlError::Inactive(before.tenant_id.clone()));
@@ -186,7 +186,7 @@ pub(crate) fn shown(tenant: &TenantItem, contexts: &[KeyItem], now: OffsetDateTi
     AdminTenant {
         tenant: tenant.details(),
         keys: contexts.iter().map(|key| summary(key, now)).collect(),
-        offboarding: tenant.offboarding.as_ref().map(Leaving::shown),
+        offboarding: tenant.leaving().map(Leaving::shown),
         audit: None,
     }
 }

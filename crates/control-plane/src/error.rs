@@ -32,9 +32,6 @@ pub enum ControlError {
     /// The tenant is not active, which the request needs.
     #[error("the tenant {0} is not active")]
     Inactive(TenantId),
-    /// The tenant's data lies in a silo, which is not offboarded yet.
-    #[error("the tenant {0} has a silo")]
-    Siloed(TenantId),
     /// The tenant's data is being deleted, or is.
     #[error("the tenant {0} is being purged")]
     Purged(TenantId),
@@ -74,9 +71,12 @@ pub enum ControlError {
     /// What was read is not of the form that is written here.
     #[error("{0} cannot be read")]
     Unreadable(&'static str, #[source] Box<dyn std::error::Error + Send + Sync>),
-    /// API Gateway's answer lacks what it always has.
-    #[error("API Gateway's answer has no {0}")]
+    /// An answer lacks what it always has, or not all was done that was asked for.
+    #[error("an answer of AWS is incomplete: {0}")]
     Incomplete(&'static str),
+    /// A table or bucket was to be deleted that is not of a silo.
+    #[error("{0} is no name of a silo's, and is not deleted")]
+    NotOfSilo(String),
     /// The system has no randomness.
     #[error("no randomness")]
     Random(#[from] getrandom::Error),
@@ -121,10 +121,6 @@ impl From<ControlError> for Problem {
             ControlError::Inactive(id) => {
                 Problem::new(Kind::Conflict, format!("The tenant {id} is not active, which this needs."))
             }
-            ControlError::Siloed(id) => Problem::new(
-                Kind::Conflict,
-                format!("The tenant {id} has a silo, and siloed tenants cannot be offboarded yet."),
-            ),
             ControlError::Purged(id) => Problem::new(
                 Kind::Conflict,
                 format!("The data of the tenant {id} is being deleted; there is no way back."),
@@ -157,6 +153,7 @@ impl From<ControlError> for Problem {
             | ControlError::Unreconciled(..)
             | ControlError::Unreadable(..)
             | ControlError::Incomplete(_)
+            | ControlError::NotOfSilo(_)
             | ControlError::Random(_) => Problem::internal(error),
             ControlError::Aws(failure) => failure.into(),
         }

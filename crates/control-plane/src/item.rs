@@ -12,6 +12,7 @@ use time::format_description::well_known::Rfc3339;
 use crate::ControlError;
 use crate::leaving::Leaving;
 use crate::pending::{NewKeyWork, Pending, SiloWork};
+use crate::task::Task;
 
 /// A tenant as the control plane keeps it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,9 +45,9 @@ pub(crate) struct TenantItem {
     /// When the first of its keys ends that has an end.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "time::serde::rfc3339::option")]
     pub(crate) next_expiry: Option<OffsetDateTime>,
-    /// How it leaves, where it does.
+    /// What goes on with it for longer than a request, or was the last to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) offboarding: Option<Leaving>,
+    pub(crate) task: Option<Task>,
 }
 
 impl TenantItem {
@@ -81,7 +82,7 @@ impl TenantItem {
             lease_until: Some(lease_until),
             pending: vec![Pending::NewKey(first_key)],
             next_expiry: None,
-            offboarding: None,
+            task: None,
         }
     }
 
@@ -115,12 +116,12 @@ impl TenantItem {
     }
 
     /// The item, with what puts it into the index of tenants that something is to be done for: what is owed to
-    /// it once its lease is over, a key of its that ends, or its offboarding. There is nothing in the index otherwise.
+    /// it once its lease is over, a key of its that ends, or its task. There is nothing in the index otherwise.
     pub(crate) fn item(&self) -> Result<HashMap<String, AttributeValue>, ControlError> {
         let mut item = write("the item of a tenant", self)?;
         let due = if self.pending.is_empty() {
-            let leaving = self.offboarding.as_ref().and_then(Leaving::due);
-            self.next_expiry.into_iter().chain(leaving).min().map(|at| (ENDING, at))
+            let task = self.task.as_ref().and_then(Task::due);
+            self.next_expiry.into_iter().chain(task).min().map(|at| (ENDING, at))
         } else {
             let retry_at = self.silo_work().and_then(|work| work.retry_at);
             Some((OWED, self.lease_until.or(retry_at).unwrap_or(self.updated_at)))
@@ -130,6 +131,13 @@ impl TenantItem {
             item.insert("due_at".to_owned(), AttributeValue::N(milliseconds(at)));
         }
         Ok(item)
+    }
+
+    /// How it leaves, where it does.
+    pub(crate) fn leaving(&self) -> Option<&Leaving> {
+        match self.task.as_ref()? {
+            Task::Leaving(leaving) => Some(leaving),
+        }
     }
 
     /// Whether the request would onboard this very tenant.

@@ -15,9 +15,11 @@ use crate::pending::{Pending, SiloWork};
 use crate::silo::{Made, Patience, Silos};
 use crate::writes::Seen;
 
-/// After how long a silo is tried again: a little less than the pause of the schedule of `tenants-reconcile`, so
-/// that the next run has it.
+/// After how long a silo is tried again that something stands in the way of.
 const RETRY: Duration = Duration::minutes(4);
+/// After how long it is looked for again what AWS is at work on: a little less than the pause of the schedule of
+/// `tenants-reconcile`, so that the next run does it.
+pub(crate) const SOON: Duration = Duration::seconds(50);
 
 impl Desk {
     /// Goes on with the silo of a tenant. The tenant is active afterwards, or waits on.
@@ -84,7 +86,8 @@ impl Desk {
         now: OffsetDateTime,
     ) -> Result<(), ControlError> {
         let actor = work.actor.clone();
-        let pending = vec![Pending::MakeSilo(SiloWork { retry_at: Some(now + RETRY), ..work })];
+        let pause = if reason.is_some() { RETRY } else { SOON };
+        let pending = vec![Pending::MakeSilo(SiloWork { retry_at: Some(now + pause), ..work })];
         let mut waiting = TenantItem { pending, lease_until: None, ..held.clone() };
         let mut writes = Vec::with_capacity(2);
         if reason != held.status_reason {

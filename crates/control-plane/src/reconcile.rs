@@ -8,10 +8,10 @@ use time::OffsetDateTime;
 
 use crate::ControlError;
 use crate::desk::{Change, Desk, Takeover};
-use crate::leaving::{Budget, Run, Stores};
 use crate::pending::Pending;
 use crate::reading::has_ended;
 use crate::silo::{Patience, Silos};
+use crate::task::{Budget, Run, Stores};
 
 /// Most tenants of one run; the next run goes on.
 const MOST: i32 = 50;
@@ -117,7 +117,7 @@ impl Reconcile {
         let is_told = before.next_expiry.is_some_and(|end| end <= now);
         if ended.is_empty() && !is_told {
             let stores = &self.opened.stores;
-            let run = Run { desk, stores, actor: self.operator.arn(), now, budget };
+            let run = Run { desk, stores, silos, actor: self.operator.arn(), now, budget };
             Box::pin(run.go_on(before)).await?;
             return Ok(0);
         }

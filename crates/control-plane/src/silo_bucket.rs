@@ -13,7 +13,9 @@ use aws_sdk_s3::types::{
 use tenant_context::{Aws, AwsFailure, OpenError};
 
 use crate::ControlError;
-use crate::silo::Made;
+use crate::file_removal::Contents;
+use crate::silo::{Made, of_a_silo};
+use crate::task::{Budget, patient_s3};
 
 /// Methods of requests that pages of other origins may make.
 const CORS_METHODS: [&str; 3] = ["GET", "PUT", "HEAD"];
@@ -31,6 +33,8 @@ const UNNAMED_REGION: &str = "us-east-1";
 #[derive(Debug)]
 pub(crate) struct SiloBuckets {
     client: Client,
+    /// For what takes as long as there are files.
+    patient: Client,
     region: String,
     account: String,
     origins: Vec<String>,
@@ -40,6 +44,7 @@ impl SiloBuckets {
     pub(crate) fn open(aws: &Aws) -> Result<Self, OpenError> {
         Ok(Self {
             client: Client::new(aws.config()),
+            patient: patient_s3(aws),
             region: aws.region().to_owned(),
             account: aws.account_id()?.to_owned(),
             origins: aws.files_cors_origins()?.to_vec(),
@@ -59,6 +64,43 @@ impl SiloBuckets {
         self.allow_origins(name).await?;
         self.end_unfinished_uploads(name).await?;
         Ok(Made::Answers)
+    }
+
+    /// Deletes the bucket with all that is in it, where it is there. Answers whether it is not there any more.
+    pub(crate) async fn remove(&self, name: &str, budget: Budget) -> Result<bool, ControlError> {
+        if !self.is_ours(name).await? {
+            return Ok(true);
+        }
+        let bucket = of_a_silo(name)?;
+        let contents = Contents { s3: &self.patient, bucket, prefix: "", account: &self.account };
+        while !contents.give_up_uploads().await? {
+            if budget.is_spent() {
+                return Ok(false);
+            }
+        }
+        while !contents.delete_versions().await? {
+            if budget.is_spent() {
+                return Ok(false);
+            }
+        }
+        let delete = self.client.delete_bucket().bucket(bucket).expected_bucket_owner(&self.account);
+        match delete.send().await {
+            Ok(_) => Ok(true),
+            Err(error) => match error.as_service_error().and_then(|error| error.code()) {
+                Some("NoSuchBucket") => Ok(true),
+                // Something has been written meanwhile.
+                Some("BucketNotEmpty") => Ok(false),
+                Some(_) | None => Err(AwsFailure::of("DeleteBucket of a silo")(error).into()),
+            },
+        }
+    }
+
+    /// Whether the account has a bucket of the name. A look at the bucket itself would not tell another account's
+    /// from one that this function may not reach.
+    pub(crate) async fn is_ours(&self, name: &str) -> Result<bool, ControlError> {
+        let listed = self.client.list_buckets().prefix(name).max_buckets(1).send().await;
+        let listed = listed.map_err(AwsFailure::of("ListBuckets"))?;
+        Ok(listed.buckets().iter().any(|bucket| bucket.name() == Some(name)))
     }
 
     /// Answers why the bucket is not ours, where it is not.

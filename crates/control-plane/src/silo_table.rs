@@ -7,13 +7,14 @@ use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::create_table::CreateTableError;
 use aws_sdk_dynamodb::operation::describe_table::DescribeTableError;
 use aws_sdk_dynamodb::operation::update_continuous_backups::UpdateContinuousBackupsError;
+use aws_sdk_dynamodb::operation::update_table::UpdateTableError;
 use aws_sdk_dynamodb::types::{
     BillingMode, PointInTimeRecoverySpecification, SseSpecification, TableDescription, TableStatus,
 };
 use tenant_context::AwsFailure;
 
 use crate::ControlError;
-use crate::silo::Made;
+use crate::silo::{Made, of_a_silo};
 
 /// The calls that tables of silos need.
 #[derive(Debug)]
@@ -91,6 +92,63 @@ impl SiloTables {
             }
             Err(error) => Err(AwsFailure::of("UpdateContinuousBackups of a silo")(error).into()),
         }
+    }
+
+    /// Deletes the table where it is there, and its protection before. Answers whether it is not there any more.
+    pub(crate) async fn remove(&self, name: &str) -> Result<bool, ControlError> {
+        let Some(table) = self.own(name).await? else { return Ok(true) };
+        match table.table_status() {
+            Some(TableStatus::Active | TableStatus::Updating) => {}
+            // It is on its way there, or is being deleted.
+            Some(_) | None => return Ok(false),
+        }
+        let name = of_a_silo(name)?;
+        if table.deletion_protection_enabled() == Some(true) {
+            let update = self.dynamodb.update_table().table_name(name).deletion_protection_enabled(false);
+            match update.send().await {
+                Ok(_) => {}
+                Err(error)
+                    if error
+                        .as_service_error()
+                        .is_some_and(UpdateTableError::is_resource_in_use_exception) =>
+                {
+                    return Ok(false);
+                }
+                Err(error) => return Err(AwsFailure::of("UpdateTable of a silo")(error).into()),
+            }
+        }
+        match self.dynamodb.delete_table().table_name(name).send().await {
+            Ok(_) => Ok(self.own(name).await?.is_none()),
+            Err(error) => match error.as_service_error() {
+                Some(refused) if refused.is_resource_not_found_exception() => Ok(true),
+                Some(refused)
+                    if refused.is_resource_in_use_exception() || refused.is_limit_exceeded_exception() =>
+                {
+                    Ok(false)
+                }
+                Some(_) | None => Err(AwsFailure::of("DeleteTable of a silo")(error).into()),
+            },
+        }
+    }
+
+    /// Whether there is a table of the name, in whichever state.
+    pub(crate) async fn is_there(&self, name: &str) -> Result<bool, ControlError> {
+        Ok(self.own(name).await?.is_some())
+    }
+
+    /// Whether the table can be read and written.
+    pub(crate) async fn is_usable(&self, name: &str) -> Result<bool, ControlError> {
+        let table = self.own(name).await?;
+        let status = table.as_ref().and_then(TableDescription::table_status);
+        Ok(matches!(status, Some(TableStatus::Active | TableStatus::Updating)))
+    }
+
+    /// The table, if it is one of records: `ensure` makes no silo of another one.
+    async fn own(&self, name: &str) -> Result<Option<TableDescription>, ControlError> {
+        let Some(table) = self.describe(name).await? else { return Ok(None) };
+        let pooled = self.describe(&self.pooled).await?;
+        let pooled = pooled.ok_or(ControlError::Incomplete("description of the pooled table"))?;
+        Ok(Some(table).filter(|table| keys(table) == keys(&pooled)))
     }
 
     async fn describe(&self, name: &str) -> Result<Option<TableDescription>, ControlError> {

@@ -6,7 +6,7 @@ use contract::{AdminTenant, KeyPage, TenantPage};
 use tenant_context::{Aws, Bound, OpenError, Operator, TenantId};
 use time::OffsetDateTime;
 
-use crate::leaving::Leaving;
+use crate::changes::shown;
 use crate::reading::{Reader, summary};
 use crate::{Audit, ControlError, TenantListing};
 
@@ -39,12 +39,7 @@ impl Tenants {
     ) -> Result<AdminTenant, ControlError> {
         let tenant = self.0.tenant(id).await?;
         let keys = self.0.keys(&tenant).await?;
-        Ok(AdminTenant {
-            tenant: tenant.details(),
-            keys: keys.iter().map(|key| summary(key, now)).collect(),
-            offboarding: tenant.offboarding.as_ref().map(Leaving::shown),
-            audit: Some(audit.last(id).await?),
-        })
+        Ok(AdminTenant { audit: Some(audit.last(id).await?), ..shown(&tenant, &keys, now) })
     }
 
     /// All keys of a tenant.

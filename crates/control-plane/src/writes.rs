@@ -22,7 +22,7 @@ pub(crate) enum Seen<'a> {
     Version(&'a TenantItem),
     /// It is in the version of this one, work is owed to it, and its lease is this one's.
     Lease(&'a TenantItem),
-    /// It is in the version of this one, nothing is owed to it, and its offboarding is as far as this one's.
+    /// It is in the version of this one, nothing is owed to it, and its task is as far as this one's.
     Progress(&'a TenantItem),
 }
 
@@ -204,11 +204,14 @@ impl Seen<'_> {
                 values: Some([version(tenant)].into()),
             },
             Self::Progress(tenant) => Condition {
-                expression: "#version = :seen AND attribute_not_exists(#pending) AND #offboarding.#writes = :writes",
+                expression: "#version = :seen AND attribute_not_exists(#pending) AND #task.#pace.#writes = :writes",
                 names: Some(
                     names
                         .into_iter()
-                        .chain([("#offboarding", "offboarding"), ("#writes", "writes")].map(owned::<String>))
+                        .chain(
+                            [("#task", "task"), ("#pace", "pace"), ("#writes", "writes")]
+                                .map(owned::<String>),
+                        )
                         .collect(),
                 ),
                 values: Some(
@@ -217,7 +220,7 @@ impl Seen<'_> {
                         (
                             ":writes".to_owned(),
                             AttributeValue::N(
-                                tenant.offboarding.as_ref().map_or(0, |leaving| leaving.writes).to_string(),
+                                tenant.task.as_ref().map_or(0, |task| task.pace().writes).to_string(),
                             ),
                         ),
                     ]

@@ -6,7 +6,7 @@ use http::Method;
 use crate::principals::{Principal, PrincipalKind};
 
 /// The operations of DynamoDB that change something.
-const DYNAMODB_WRITES: [&str; 8] = [
+const DYNAMODB_WRITES: [&str; 9] = [
     "BatchWriteItem",
     "CreateTable",
     "DeleteItem",
@@ -15,6 +15,7 @@ const DYNAMODB_WRITES: [&str; 8] = [
     "TransactWriteItems",
     "UpdateContinuousBackups",
     "UpdateItem",
+    "UpdateTable",
 ];
 
 /// Decides what becomes of calls that are verified and, but for those to S3, allowed.

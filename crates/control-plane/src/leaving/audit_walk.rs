@@ -3,13 +3,12 @@
 use aws_sdk_dynamodb::types::{PutRequest, WriteRequest};
 use tenant_context::ApiKeyId;
 
-use super::export::Partition;
-use super::run::{Outcome, Run};
 use super::{Leaving, SETTLING, Step};
 use crate::ControlError;
 use crate::audit::AuditItem;
 use crate::batch::Batches;
 use crate::item::{TenantItem, read, write};
+use crate::task::{Outcome, Partition, Run};
 
 /// Entries of one page. Each brings a key or two at most, and is written as a whole where it is changed.
 const PAGE: i32 = 25;
@@ -31,7 +30,7 @@ impl Run<'_> {
         tenant: &TenantItem,
         leaving: &Leaving,
     ) -> Result<(Vec<ApiKeyId>, Option<String>), ControlError> {
-        let behind = leaving.cursor.as_deref();
+        let behind = leaving.pace.cursor.as_deref();
         let (items, next) = self.audit(tenant).page(self, behind, PAGE).await?;
         let mut keys = if behind.is_none() { leaving.keys.clone() } else { Vec::new() };
         for item in items {
@@ -50,7 +49,7 @@ impl Run<'_> {
         tenant: &TenantItem,
         leaving: &mut Leaving,
     ) -> Result<Outcome, ControlError> {
-        let (items, next) = self.audit(tenant).page(self, leaving.cursor.as_deref(), PAGE).await?;
+        let (items, next) = self.audit(tenant).page(self, leaving.pace.cursor.as_deref(), PAGE).await?;
         let mut writes = Vec::new();
         for item in items {
             let entry = read::<AuditItem>("an entry of the audit", item)?;
@@ -69,10 +68,10 @@ impl Run<'_> {
             incomplete: "audit: DynamoDB has not written it all",
         };
         batches.write(writes).await?;
-        leaving.cursor = next;
-        if leaving.cursor.is_none() {
+        leaving.pace.cursor = next;
+        if leaving.pace.cursor.is_none() {
             leaving.enter(Step::CountKeys);
-            leaving.next_at = self.now + SETTLING;
+            leaving.pace.next_at = self.now + SETTLING;
         }
         Ok(Outcome::Progress)
     }

@@ -1,11 +1,9 @@
 //! What is left of a tenant: nothing, or it is purged again.
 
-use tenant_context::AwsFailure;
-
-use super::run::{Outcome, Run, buried};
-use super::{Leaving, Step};
+use super::{Leaving, Step, buried};
 use crate::ControlError;
 use crate::item::TenantItem;
+use crate::task::{Outcome, Run};
 
 impl Run<'_> {
     /// Looks for what is left of the keys of a page of the audit.
@@ -16,15 +14,17 @@ impl Run<'_> {
     ) -> Result<Outcome, ControlError> {
         let (keys, next) = self.keys_behind(tenant, leaving).await?;
         for key in &keys {
-            if self.checkpoints(key).holds_any(self).await?
-                || self.usage(key).holds_any(self).await?
-                || self.has_context(tenant, key).await?
-            {
+            for held in self.of_key(key) {
+                if held.partition.holds_any(self).await? {
+                    return Ok(again(leaving));
+                }
+            }
+            if self.has_context(tenant, key).await? {
                 return Ok(again(leaving));
             }
         }
-        leaving.cursor = next;
-        if leaving.cursor.is_none() {
+        leaving.pace.cursor = next;
+        if leaving.pace.cursor.is_none() {
             leaving.enter(Step::Count);
         }
         Ok(Outcome::Progress)
@@ -36,30 +36,24 @@ impl Run<'_> {
         tenant: &TenantItem,
         leaving: &mut Leaving,
     ) -> Result<Outcome, ControlError> {
-        if self.records(tenant).holds_any(self).await?
-            || self.requests(tenant).holds_any(self).await?
-            || self.has_files(tenant).await?
-            || self.has_uploads(tenant).await?
+        let tables = self.tables(tenant).await?;
+        for held in self.of_tenant(tenant, &tables) {
+            if held.partition.holds_any(self).await? {
+                return Ok(again(leaving));
+            }
+        }
+        let prefix = Self::prefix(tenant);
+        for bucket in self.buckets(tenant).await? {
+            if self.contents(&bucket, &prefix).has_any().await? {
+                return Ok(again(leaving));
+            }
+        }
+        if self.silos.holds_anything(&tenant.tenant_id).await?
             || !self.desk.gateway.keys_of(&tenant.tenant_id).await?.is_empty()
         {
             return Ok(again(leaving));
         }
         buried(tenant, leaving)
-    }
-
-    async fn has_files(&self, tenant: &TenantItem) -> Result<bool, ControlError> {
-        let files = &self.stores.files;
-        let page = self.stores.s3.list_objects_v2().bucket(files).prefix(Self::prefix(tenant)).max_keys(1);
-        let page = page.send().await.map_err(AwsFailure::of("ListObjectsV2 on the files bucket"))?;
-        Ok(!page.contents().is_empty())
-    }
-
-    async fn has_uploads(&self, tenant: &TenantItem) -> Result<bool, ControlError> {
-        let files = &self.stores.files;
-        let uploads = self.stores.s3.list_multipart_uploads().bucket(files).prefix(Self::prefix(tenant));
-        let page = uploads.max_uploads(1).send().await;
-        let page = page.map_err(AwsFailure::of("ListMultipartUploads on the files bucket"))?;
-        Ok(!page.uploads().is_empty())
     }
 }
 

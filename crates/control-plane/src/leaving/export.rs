@@ -1,38 +1,21 @@
 //! The export of records and checkpoints.
 
-use std::collections::HashMap;
-
-use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity, Select};
 use contract::{CheckpointName, Json};
 use serde::Serialize;
-use tenant_context::{ApiKeyId, AwsFailure};
+use tenant_context::ApiKeyId;
 use tenant_store::{exported_checkpoint, exported_record};
 use time::OffsetDateTime;
 
 use super::lines::Lines;
-use super::run::{Outcome, Run};
 use super::{Leaving, Step};
 use crate::ControlError;
 use crate::item::TenantItem;
+use crate::task::{Outcome, Run};
 
 /// Items of one query. A page has a megabyte at most.
 const PAGE: i32 = 500;
 /// Queries of one step at most, where most of what they find is left out.
 const QUERIES: usize = 20;
-
-type Item = HashMap<String, AttributeValue>;
-
-/// A page of a partition that is asked for.
-#[derive(Debug)]
-pub(super) struct Partition<'a> {
-    pub(super) table: &'a str,
-    /// The attribute of the partition key, and its value.
-    pub(super) key: (&'static str, &'a str),
-    /// The attribute of the sort key.
-    pub(super) sort_key: &'static str,
-    /// For errors.
-    pub(super) operation: &'static str,
-}
 
 /// A checkpoint with the key that it belongs to.
 #[derive(Serialize)]
@@ -45,93 +28,19 @@ struct KeyCheckpoint<'a> {
     value: Json,
 }
 
-impl Partition<'_> {
-    /// The items behind a sort key, and the sort key behind which there are more.
-    pub(super) async fn page(
-        &self,
-        run: &Run<'_>,
-        behind: Option<&str>,
-        limit: i32,
-    ) -> Result<(Vec<Item>, Option<String>), ControlError> {
-        let page = self
-            .query(run, limit)
-            .set_exclusive_start_key(behind.map(|sort_key| self.place(sort_key)))
-            .send()
-            .await
-            .map_err(AwsFailure::of(self.operation))?;
-        run.desk.reader.meter.add(page.consumed_capacity());
-        let next = page.last_evaluated_key.as_ref().and_then(|place| place.get(self.sort_key));
-        let next = next.and_then(|value| value.as_s().ok()).cloned();
-        Ok((page.items.unwrap_or_default(), next))
-    }
-
-    /// Whether it holds anything.
-    pub(super) async fn holds_any(&self, run: &Run<'_>) -> Result<bool, ControlError> {
-        let page = self.query(run, 1).select(Select::Count).send().await;
-        let page = page.map_err(AwsFailure::of(self.operation))?;
-        run.desk.reader.meter.add(page.consumed_capacity());
-        Ok(page.count() > 0)
-    }
-
-    /// The place of one of its items.
-    pub(super) fn place(&self, sort_key: &str) -> Item {
-        let (name, value) = self.key;
-        let text = |text: &str| AttributeValue::S(text.to_owned());
-        Item::from([(name.to_owned(), text(value)), (self.sort_key.to_owned(), text(sort_key))])
-    }
-
-    fn query(
-        &self,
-        run: &Run<'_>,
-        limit: i32,
-    ) -> aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder {
-        let (name, value) = self.key;
-        run.desk
-            .reader
-            .dynamodb
-            .query()
-            .table_name(self.table)
-            .key_condition_expression("#key = :key")
-            .expression_attribute_names("#key", name)
-            .expression_attribute_values(":key", AttributeValue::S(value.to_owned()))
-            .consistent_read(true)
-            .limit(limit)
-            .return_consumed_capacity(ReturnConsumedCapacity::Total)
-    }
-}
-
 impl Run<'_> {
-    /// The tenant's partition of the records.
-    pub(super) fn records<'a>(&'a self, tenant: &'a TenantItem) -> Partition<'a> {
-        Partition {
-            table: &self.stores.records,
-            key: ("tenant_id", tenant.tenant_id.as_str()),
-            sort_key: "sk",
-            operation: "Query on the records table",
-        }
-    }
-
-    /// A key's partition of the checkpoints.
-    pub(super) fn checkpoints<'a>(&'a self, key: &'a ApiKeyId) -> Partition<'a> {
-        Partition {
-            table: &self.desk.checkpoints.table,
-            key: ("api_key_id", key.as_str()),
-            sort_key: "name",
-            operation: "Query on the checkpoints table",
-        }
-    }
-
     /// Writes a part of the records. The cursor is the sort key that the next part begins behind.
     pub(super) async fn export_records(
         &self,
         tenant: &TenantItem,
         leaving: &mut Leaving,
     ) -> Result<Outcome, ControlError> {
-        let partition = self.records(tenant);
+        let home = self.stores.home(tenant)?;
+        let partition = self.records(&home.records, tenant);
         let mut lines = Lines::default();
         let mut is_done = false;
         for _ in 0..QUERIES {
-            let (items, next) = partition.page(self, leaving.cursor.as_deref(), PAGE).await?;
+            let (items, next) = partition.page(self, leaving.pace.cursor.as_deref(), PAGE).await?;
             for item in items {
                 match exported_record(item) {
                     Some(record) => {
@@ -142,7 +51,7 @@ impl Run<'_> {
                 }
             }
             is_done = next.is_none();
-            leaving.cursor = next;
+            leaving.pace.cursor = next;
             if is_done || lines.is_full() {
                 break;
             }
@@ -167,7 +76,8 @@ impl Run<'_> {
         let mut lines = Lines::default();
         for _ in 0..QUERIES {
             // The keys are fewer where one of them has been revoked meanwhile.
-            let (at, behind) = match leaving.cursor.as_deref().and_then(|cursor| cursor.split_once('#')) {
+            let (at, behind) = match leaving.pace.cursor.as_deref().and_then(|cursor| cursor.split_once('#'))
+            {
                 Some((at, behind)) => (at.to_owned(), Some(behind).filter(|behind| !behind.is_empty())),
                 None => (String::new(), None),
             };
@@ -189,15 +99,15 @@ impl Run<'_> {
                 leaving.counts.checkpoints += 1;
             }
             let following = || keys.iter().find(|other| *other > key).map(|key| format!("{key}#"));
-            leaving.cursor = match next {
+            leaving.pace.cursor = match next {
                 Some(name) => Some(format!("{key}#{name}")),
                 None => following(),
             };
-            if leaving.cursor.is_none() || lines.is_full() {
+            if leaving.pace.cursor.is_none() || lines.is_full() {
                 break;
             }
         }
-        let is_done = match leaving.cursor.as_deref().and_then(|cursor| cursor.split_once('#')) {
+        let is_done = match leaving.pace.cursor.as_deref().and_then(|cursor| cursor.split_once('#')) {
             Some((at, _)) => keys.iter().all(|key| key.as_str() < at),
             None => true,
         };

@@ -9,9 +9,9 @@ use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 use tenant_context::AwsFailure;
 
-use super::run::Run;
 use super::{Leaving, Part};
 use crate::ControlError;
+use crate::task::Run;
 
 /// Most lines of a part.
 const LINES: u64 = 2_500;

@@ -4,10 +4,10 @@ use contract::{ExportCounts, TenantDetails};
 use serde::Serialize;
 use time::OffsetDateTime;
 
-use super::run::{Outcome, Run};
 use super::{Leaving, Part, Step};
 use crate::ControlError;
 use crate::item::TenantItem;
+use crate::task::{Outcome, Run};
 
 /// The form of exports that this writes.
 const FORMAT: &str = "tenantry-export-1";
@@ -51,7 +51,7 @@ impl Run<'_> {
         leaving.enter(Step::Grace);
         leaving.is_exported = true;
         leaving.parts.clear();
-        leaving.next_at = leaving.purge_at.max(self.now);
+        leaving.pace.next_at = leaving.purge_at.max(self.now);
         let ExportCounts { records, checkpoints, files, .. } = leaving.counts;
         Ok(Outcome::Change {
             after: Box::new(tenant.clone()),

@@ -9,30 +9,23 @@ mod count;
 mod export;
 mod lines;
 mod manifest;
+mod partitions;
 mod purge;
 mod request;
-mod run;
-mod stores;
 
-use contract::{ExportCounts, ExportPlace, Offboarding, OffboardingStage};
+use contract::{ExportCounts, ExportPlace, Offboarding, OffboardingStage, TenantStatus};
 use serde::{Deserialize, Serialize};
 use tenant_context::ApiKeyId;
 use time::{Duration, OffsetDateTime};
 
-pub use request::Departures;
-pub(crate) use run::{Budget, Run};
-pub(crate) use stores::Stores;
+use crate::ControlError;
+use crate::item::TenantItem;
+use crate::task::{Outcome, Pace, Run};
 
-/// How long what was handed out outlives a suspension: credentials and presigned URLs hold for 3,600 seconds, and a
-/// warm function may hand them out until the context that it keeps (300 seconds at most) and its request are over.
-/// Behind it nobody changes the tenant's data any more.
-pub(crate) const REVOCATION_HORIZON: Duration = Duration::seconds(3_600 + 600);
+pub use request::Departures;
 
 /// How long after the purge it is counted what is left: longer than a snapshot of usage that was under way then.
 const SETTLING: Duration = Duration::seconds(600);
-
-/// How long an offboarding that cannot go on waits before it is tried again.
-const STANDSTILL: Duration = Duration::hours(1);
 
 /// What is next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,10 +39,12 @@ pub(crate) enum Step {
     /// Nothing until the purge is due.
     Grace,
     PurgeGateway,
-    PurgeRecords,
-    PurgeRequests,
+    /// Records, and requests with an `Idempotency-Key`.
+    PurgeItems,
     PurgeUploads,
     PurgeFiles,
+    /// The tenant's own table and bucket.
+    RemoveSilo,
     /// What belongs to each key that the tenant ever had, page by page of its audit.
     PurgeKeys,
     /// Names and addresses in its audit.
@@ -83,21 +78,11 @@ pub(crate) struct Leaving {
     pub(crate) suspended_at: OffsetDateTime,
     #[serde(with = "time::serde::rfc3339")]
     pub(crate) purge_at: OffsetDateTime,
-    /// Before this there is nothing to do.
-    #[serde(with = "time::serde::rfc3339")]
-    pub(crate) next_at: OffsetDateTime,
-    /// Until when the run at work has it to itself.
-    #[serde(default, skip_serializing_if = "Option::is_none", with = "time::serde::rfc3339::option")]
-    pub(crate) lease_until: Option<OffsetDateTime>,
-    /// Counts the writes of its progress, none of which is a version of the tenant.
-    pub(crate) writes: u64,
+    pub(crate) pace: Pace,
     /// Where the export lies.
     pub(crate) export: ExportPlace,
     /// Whether it is complete.
     pub(crate) is_exported: bool,
-    /// Where the step goes on.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) cursor: Option<String>,
     /// What has been exported. The manifest has it when the export is complete.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) parts: Vec<Part>,
@@ -111,14 +96,34 @@ pub(crate) struct Leaving {
 }
 
 impl Leaving {
-    /// Whether a run is at work on it.
-    pub(crate) fn is_held(&self, now: OffsetDateTime) -> bool {
-        self.lease_until.is_some_and(|until| until > now)
+    /// Whether nothing is left to be done.
+    pub(crate) fn is_over(&self) -> bool {
+        self.step == Step::Done
     }
 
-    /// When it is to be gone on with.
-    pub(crate) fn due(&self) -> Option<OffsetDateTime> {
-        (self.step != Step::Done).then(|| self.lease_until.unwrap_or(self.next_at))
+    /// Takes the step that is next.
+    pub(crate) async fn go_on(
+        &mut self,
+        run: &Run<'_>,
+        tenant: &TenantItem,
+    ) -> Result<Outcome, ControlError> {
+        match self.step {
+            Step::ExportRecords => run.export_records(tenant, self).await,
+            Step::ExportCheckpoints => run.export_checkpoints(tenant, self).await,
+            Step::ExportFiles => run.export_files(tenant, self).await,
+            Step::ExportManifest => run.complete_export(tenant, self).await,
+            Step::Grace => Ok(purging(tenant, self)),
+            Step::PurgeGateway => run.purge_gateway(tenant, self).await,
+            Step::PurgeItems => run.purge_items(tenant, self).await,
+            Step::PurgeUploads => run.purge_uploads(tenant, self).await,
+            Step::PurgeFiles => run.purge_files(tenant, self).await,
+            Step::RemoveSilo => run.remove_silo(tenant, self).await,
+            Step::PurgeKeys => run.purge_keys(tenant, self).await,
+            Step::ScrubAudit => run.scrub_audit(tenant, self).await,
+            Step::CountKeys => run.count_keys(tenant, self).await,
+            Step::Count => run.count(tenant, self).await,
+            Step::Done => Ok(Outcome::Progress),
+        }
     }
 
     /// Whether nothing has been deleted.
@@ -129,7 +134,7 @@ impl Leaving {
     /// Goes on with another step, from its beginning.
     pub(crate) fn enter(&mut self, step: Step) {
         self.step = step;
-        self.cursor = None;
+        self.pace.cursor = None;
     }
 
     fn stage(&self) -> OffboardingStage {
@@ -139,10 +144,10 @@ impl Leaving {
             }
             Step::Grace => OffboardingStage::Grace,
             Step::PurgeGateway
-            | Step::PurgeRecords
-            | Step::PurgeRequests
+            | Step::PurgeItems
             | Step::PurgeUploads
             | Step::PurgeFiles
+            | Step::RemoveSilo
             | Step::PurgeKeys
             | Step::ScrubAudit => OffboardingStage::Purge,
             Step::CountKeys | Step::Count => OffboardingStage::Count,
@@ -157,11 +162,50 @@ impl Leaving {
             requested_at: self.requested_at,
             suspended_at: self.suspended_at,
             purge_at: self.purge_at,
-            next_at: self.due(),
+            next_at: (!self.is_over()).then(|| self.pace.due()),
+            standstill: self.pace.standstill.clone(),
             export: self.is_exported.then(|| self.export.clone()),
             counts: self.counts,
         }
     }
+}
+
+/// The beginning of the purge, from which on there is no way back. No key opens anything from here on, and who the
+/// tenant was is not needed any more.
+fn purging(tenant: &TenantItem, leaving: &mut Leaving) -> Outcome {
+    leaving.enter(Step::PurgeGateway);
+    leaving.keys.clone_from(&tenant.keys);
+    let after = TenantItem {
+        name: String::new(),
+        email: String::new(),
+        contact: [].into(),
+        next_expiry: None,
+        ..tenant.clone()
+    };
+    Outcome::Change {
+        after: Box::new(after),
+        removed: tenant.keys.clone(),
+        action: "tenant.purge",
+        detail: "the data is being deleted".to_owned(),
+    }
+}
+
+/// The tenant as a tombstone.
+fn buried(tenant: &TenantItem, leaving: &mut Leaving) -> Result<Outcome, ControlError> {
+    leaving.enter(Step::Done);
+    leaving.keys.clear();
+    leaving.pace.lease_until = None;
+    let status = tenant.status.become_status(TenantStatus::Deleted)?;
+    let counts = leaving.counts;
+    Ok(Outcome::Change {
+        after: Box::new(TenantItem { status, ..tenant.clone() }),
+        removed: Vec::new(),
+        action: "tenant.delete",
+        detail: format!(
+            "nothing is left; {} records, {} checkpoints and {} files are in {}",
+            counts.records, counts.checkpoints, counts.files, leaving.export.prefix
+        ),
+    })
 }
 
 #[cfg(test)]
@@ -175,12 +219,9 @@ mod tests {
             requested_at: now,
             suspended_at: now,
             purge_at: now,
-            next_at: now,
-            lease_until: None,
-            writes: 0,
+            pace: Pace::from(now),
             export: ExportPlace { bucket: "exports".into(), prefix: "acme/1/".into() },
             is_exported: false,
-            cursor: None,
             parts: Vec::new(),
             counts: ExportCounts::default(),
             keys: Vec::new(),
@@ -191,9 +232,13 @@ mod tests {
     #[test]
     fn what_is_kept_comes_back_from_the_table_as_it_was_written() {
         let part = Part { name: "records-00001.ndjson".into(), lines: 1, bytes: 2, sha256: "00".into() };
-        let full = Leaving {
+        let pace = Pace {
             lease_until: Some(OffsetDateTime::UNIX_EPOCH),
             cursor: Some("notes#a".into()),
+            ..Pace::from(OffsetDateTime::UNIX_EPOCH)
+        };
+        let full = Leaving {
+            pace,
             parts: vec![part],
             keys: vec!["k1".parse().unwrap()],
             ..leaving(Step::ExportRecords)
@@ -216,7 +261,7 @@ mod tests {
 
     #[test]
     fn a_tenant_that_is_gone_is_never_due() {
-        assert_eq!(leaving(Step::Done).due(), None);
-        assert_eq!(leaving(Step::Grace).due(), Some(OffsetDateTime::UNIX_EPOCH));
+        assert_eq!(leaving(Step::Done).shown().next_at, None);
+        assert_eq!(leaving(Step::Grace).shown().next_at, Some(OffsetDateTime::UNIX_EPOCH));
     }
 }

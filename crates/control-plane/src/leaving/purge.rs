@@ -1,21 +1,21 @@
 //! The purge: what a tenant has is deleted, kind by kind.
 
 use aws_sdk_dynamodb::types::{DeleteRequest, WriteRequest};
-use aws_sdk_s3::error::ProvideErrorMetadata as _;
-use aws_sdk_s3::types::{Delete, ObjectIdentifier};
-use tenant_context::{ApiKeyId, AwsFailure};
+use tenant_context::ApiKeyId;
+use time::Duration;
 
-use super::export::Partition;
-use super::run::{Outcome, Run};
+use super::partitions::Held;
 use super::{Leaving, Step};
 use crate::ControlError;
 use crate::batch::Batches;
 use crate::item::TenantItem;
+use crate::silo::Removed;
+use crate::task::{Outcome, Run};
 
 /// Items that are read at once, to be deleted.
 const ITEMS: i32 = 250;
-/// Uploads that are given up in one step.
-const UPLOADS: i32 = 100;
+/// After how long a silo is looked at again that AWS is deleting: the next run does it.
+const REMOVAL: Duration = Duration::seconds(30);
 
 impl Run<'_> {
     /// Deletes the tenant's keys at the gateway. They leave their plans with it.
@@ -27,30 +27,23 @@ impl Run<'_> {
         for key in self.desk.gateway.keys_of(&tenant.tenant_id).await? {
             self.desk.gateway.delete_key(&key).await?;
         }
-        leaving.enter(Step::PurgeRecords);
+        leaving.enter(Step::PurgeItems);
         Ok(Outcome::Progress)
     }
 
-    pub(super) async fn purge_records(
+    /// Deletes records, and what is known of the tenant's own requests with an `Idempotency-Key`.
+    pub(super) async fn purge_items(
         &self,
         tenant: &TenantItem,
         leaving: &mut Leaving,
     ) -> Result<Outcome, ControlError> {
-        if self.purge(&self.records(tenant), "BatchWriteItem on the records table").await? {
-            leaving.enter(Step::PurgeRequests);
+        let tables = self.tables(tenant).await?;
+        for held in self.of_tenant(tenant, &tables) {
+            if !self.purge(&held).await? {
+                return Ok(Outcome::Progress);
+            }
         }
-        Ok(Outcome::Progress)
-    }
-
-    /// Deletes what is known of the tenant's own requests with an `Idempotency-Key`.
-    pub(super) async fn purge_requests(
-        &self,
-        tenant: &TenantItem,
-        leaving: &mut Leaving,
-    ) -> Result<Outcome, ControlError> {
-        if self.purge(&self.requests(tenant), "BatchWriteItem on the idempotency table").await? {
-            leaving.enter(Step::PurgeUploads);
-        }
+        leaving.enter(Step::PurgeUploads);
         Ok(Outcome::Progress)
     }
 
@@ -60,79 +53,41 @@ impl Run<'_> {
         tenant: &TenantItem,
         leaving: &mut Leaving,
     ) -> Result<Outcome, ControlError> {
-        let page = self
-            .stores
-            .s3
-            .list_multipart_uploads()
-            .bucket(&self.stores.files)
-            .prefix(Self::prefix(tenant))
-            .max_uploads(UPLOADS)
-            .send()
-            .await
-            .map_err(AwsFailure::of("ListMultipartUploads on the files bucket"))?;
-        for upload in page.uploads() {
-            let given_up = self
-                .stores
-                .s3
-                .abort_multipart_upload()
-                .bucket(&self.stores.files)
-                .key(upload.key().unwrap_or_default())
-                .upload_id(upload.upload_id().unwrap_or_default())
-                .send()
-                .await;
-            match given_up {
-                Ok(_) => {}
-                Err(error)
-                    if error.as_service_error().and_then(|error| error.code()) == Some("NoSuchUpload") => {}
-                Err(error) => {
-                    return Err(AwsFailure::of("AbortMultipartUpload on the files bucket")(error).into());
-                }
+        let prefix = Self::prefix(tenant);
+        for bucket in self.buckets(tenant).await? {
+            if !self.contents(&bucket, &prefix).give_up_uploads().await? {
+                return Ok(Outcome::Progress);
             }
         }
-        if page.is_truncated() != Some(true) {
-            leaving.enter(Step::PurgeFiles);
-        }
+        leaving.enter(Step::PurgeFiles);
         Ok(Outcome::Progress)
     }
 
-    /// Deletes a listing's worth of files.
+    /// Deletes a listing's worth of files, with all their versions.
     pub(super) async fn purge_files(
         &self,
         tenant: &TenantItem,
         leaving: &mut Leaving,
     ) -> Result<Outcome, ControlError> {
-        let page = self
-            .stores
-            .s3
-            .list_objects_v2()
-            .bucket(&self.stores.files)
-            .prefix(Self::prefix(tenant))
-            .send()
-            .await
-            .map_err(AwsFailure::of("ListObjectsV2 on the files bucket"))?;
-        let objects: Result<Vec<_>, _> = page
-            .contents()
-            .iter()
-            .map(|object| ObjectIdentifier::builder().key(object.key().unwrap_or_default()).build())
-            .collect();
-        let objects = objects.map_err(unwritable)?;
-        if !objects.is_empty() {
-            let deletion = Delete::builder().set_objects(Some(objects)).quiet(true).build();
-            let deleted = self
-                .stores
-                .s3
-                .delete_objects()
-                .bucket(&self.stores.files)
-                .delete(deletion.map_err(unwritable)?)
-                .send()
-                .await
-                .map_err(AwsFailure::of("DeleteObjects on the files bucket"))?;
-            if !deleted.errors().is_empty() {
-                return Err(ControlError::Incomplete("files: S3 has not deleted them all"));
+        let prefix = Self::prefix(tenant);
+        for bucket in self.buckets(tenant).await? {
+            if !self.contents(&bucket, &prefix).delete_versions().await? {
+                return Ok(Outcome::Progress);
             }
         }
-        if page.is_truncated() != Some(true) {
-            leaving.enter(Step::PurgeKeys);
+        leaving.enter(Step::RemoveSilo);
+        Ok(Outcome::Progress)
+    }
+
+    /// Removes the tenant's own table and bucket, where there is one of them.
+    pub(super) async fn remove_silo(
+        &self,
+        tenant: &TenantItem,
+        leaving: &mut Leaving,
+    ) -> Result<Outcome, ControlError> {
+        match self.silos.remove(&tenant.tenant_id, self.budget).await? {
+            Removed::Gone => leaving.enter(Step::PurgeKeys),
+            Removed::NotYet => leaving.pace.next_at = self.now + REMOVAL,
         }
         Ok(Outcome::Progress)
     }
@@ -145,16 +100,16 @@ impl Run<'_> {
     ) -> Result<Outcome, ControlError> {
         let (keys, next) = self.keys_behind(tenant, leaving).await?;
         for key in &keys {
-            self.desk.checkpoints.delete(key).await?;
-            let usage = self.usage(key);
-            while !self.purge(&usage, "BatchWriteItem on the usage table").await? {}
+            for held in self.of_key(key) {
+                while !self.purge(&held).await? {}
+            }
             if self.has_context(tenant, key).await? {
                 let delete = self.desk.delete_context(&tenant.tenant_id, key)?;
                 self.desk.transact(&tenant.tenant_id, vec![delete]).await?;
             }
         }
-        leaving.cursor = next;
-        if leaving.cursor.is_none() {
+        leaving.pace.cursor = next;
+        if leaving.pace.cursor.is_none() {
             leaving.enter(Step::ScrubAudit);
         }
         Ok(Outcome::Progress)
@@ -170,28 +125,8 @@ impl Run<'_> {
         Ok(!self.desk.keys(&with_key).await?.is_empty())
     }
 
-    /// The tenant's partition of the requests with an `Idempotency-Key`.
-    pub(super) fn requests<'a>(&'a self, tenant: &'a TenantItem) -> Partition<'a> {
-        Partition {
-            table: self.desk.requests(),
-            key: ("tenant_id", tenant.tenant_id.as_str()),
-            sort_key: "route_key",
-            operation: "Query on the idempotency table",
-        }
-    }
-
-    /// A key's partition of the usage.
-    pub(super) fn usage<'a>(&'a self, key: &'a ApiKeyId) -> Partition<'a> {
-        Partition {
-            table: &self.stores.usage,
-            key: ("api_key_id", key.as_str()),
-            sort_key: "day",
-            operation: "Query on the usage table",
-        }
-    }
-
     /// Deletes a page of a partition. Answers whether it was the last.
-    async fn purge(&self, partition: &Partition<'_>, operation: &'static str) -> Result<bool, ControlError> {
+    async fn purge(&self, Held { partition, deletion }: &Held<'_>) -> Result<bool, ControlError> {
         let (items, next) = partition.page(self, None, ITEMS).await?;
         let mut writes = Vec::with_capacity(items.len());
         for item in &items {
@@ -205,14 +140,10 @@ impl Run<'_> {
             dynamodb: &self.desk.reader.dynamodb,
             table: partition.table,
             meter: &self.desk.reader.meter,
-            operation,
+            operation: deletion,
             incomplete: "purge: DynamoDB has not deleted it all",
         };
         batches.write(writes).await?;
         Ok(next.is_none())
     }
-}
-
-fn unwritable(error: aws_sdk_s3::error::BuildError) -> ControlError {
-    ControlError::Unreadable("a deletion", Box::new(error))
 }

@@ -2,16 +2,17 @@
 
 use std::sync::Arc;
 
-use contract::{AdminTenant, ExportCounts, ExportPlace, GraceSeconds, Isolation, TenantStatus};
+use contract::{AdminTenant, ExportCounts, ExportPlace, GraceSeconds, TenantStatus};
 use tenant_context::{Aws, Bound, OpenError, Operator, TenantId};
 use time::{Duration, OffsetDateTime};
 
-use super::{Leaving, REVOCATION_HORIZON, Step};
+use super::{Leaving, Step};
 use crate::ControlError;
 use crate::changes::shown;
 use crate::desk::{Change, Desk};
 use crate::item::TenantItem;
 use crate::pending::Pending;
+use crate::task::{Pace, REVOCATION_HORIZON, Task};
 
 /// Offboardings, on behalf of an operator.
 #[derive(Debug, Clone)]
@@ -44,8 +45,8 @@ impl Departures {
     /// purges what it has. A tenant that is being offboarded or is gone is answered as it stands, and nothing changes.
     ///
     /// # Errors
-    /// [`ControlError::NotFound`]; [`ControlError::Inactive`] while it is being onboarded;
-    /// [`ControlError::Siloed`]; [`ControlError::Stale`] and [`ControlError::Busy`] where another request is at work.
+    /// [`ControlError::NotFound`]; [`ControlError::Inactive`] while it is being onboarded; [`ControlError::Stale`] and
+    /// [`ControlError::Busy`] where another request is at work.
     pub async fn begin(
         &self,
         id: &TenantId,
@@ -55,7 +56,7 @@ impl Departures {
         let desk = &self.opened.desk;
         let before = desk.ready(id, now).await?;
         let contexts = desk.keys(&before).await?;
-        if before.offboarding.is_some() {
+        if before.leaving().is_some() {
             return Ok(shown(&before, &contexts, now));
         }
         let after = leaving(&before, &self.opened.exports, grace, now)?;
@@ -82,9 +83,6 @@ fn leaving(
     now: OffsetDateTime,
 ) -> Result<TenantItem, ControlError> {
     let id = &before.tenant_id;
-    if before.isolation == Isolation::Siloed {
-        return Err(ControlError::Siloed(id.clone()));
-    }
     let (suspended, suspended_at) = match before.status {
         TenantStatus::Active => (before.status.become_status(TenantStatus::Suspended)?, now),
         // It was suspended then at the latest.
@@ -100,16 +98,13 @@ fn leaving(
         suspended_at,
         purge_at: (now + Duration::seconds(i64::from(grace.get()))).max(horizon),
         // What is exported is then what will be purged.
-        next_at: horizon.max(now),
-        lease_until: None,
-        writes: 0,
+        pace: Pace::from(horizon.max(now)),
         export: ExportPlace {
             bucket: exports.to_owned(),
             // No two offboardings of a tenant begin from one version.
             prefix: format!("{id}/{:06}/", before.version + 1),
         },
         is_exported: false,
-        cursor: None,
         parts: Vec::new(),
         counts: ExportCounts::default(),
         keys: Vec::new(),
@@ -118,14 +113,14 @@ fn leaving(
     let mut after = before.clone();
     after.status = suspended.become_status(TenantStatus::Deleting)?;
     after.status_reason = None;
-    after.offboarding = Some(leaving);
+    after.task = Some(Task::Leaving(leaving));
     after.pending.push(Pending::DisableKeys);
     Ok(after)
 }
 
 #[cfg(test)]
 mod tests {
-    use contract::OnboardRequest;
+    use contract::{Isolation, OnboardRequest};
     use time::macros::datetime;
 
     use super::*;
@@ -152,28 +147,33 @@ mod tests {
         let before = tenant(status, Isolation::Pooled);
         let after = leaving(&before, "exports", grace.parse().unwrap(), NOW).unwrap();
         assert_eq!(after.status, TenantStatus::Deleting);
-        after.offboarding.unwrap()
+        after.leaving().unwrap().clone()
     }
 
     #[test]
     fn a_grace_of_nothing_is_the_horizon_behind_the_suspension() {
         let active = asked(TenantStatus::Active, "0");
-        assert_eq!((active.purge_at, active.next_at), (NOW + REVOCATION_HORIZON, NOW + REVOCATION_HORIZON));
+        assert_eq!(
+            (active.purge_at, active.pace.next_at),
+            (NOW + REVOCATION_HORIZON, NOW + REVOCATION_HORIZON)
+        );
         // Suspended for a day, it has the horizon behind it.
         let suspended = asked(TenantStatus::Suspended, "0");
-        assert_eq!((suspended.purge_at, suspended.next_at), (NOW, NOW));
+        assert_eq!((suspended.purge_at, suspended.pace.next_at), (NOW, NOW));
         let graced = asked(TenantStatus::Active, "2592000");
-        assert_eq!((graced.purge_at, graced.next_at), (NOW + Duration::days(30), NOW + REVOCATION_HORIZON));
+        assert_eq!(
+            (graced.purge_at, graced.pace.next_at),
+            (NOW + Duration::days(30), NOW + REVOCATION_HORIZON)
+        );
     }
 
     #[test]
-    fn who_is_not_onboarded_or_has_a_silo_is_not_offboarded() {
-        for status in [TenantStatus::Provisioning, TenantStatus::Deleting, TenantStatus::Deleted] {
-            let refused = leaving(&tenant(status, Isolation::Pooled), "e", GraceSeconds::default(), NOW);
-            assert!(matches!(refused, Err(ControlError::Inactive(_))), "{status}");
+    fn who_is_not_onboarded_or_waits_for_a_silo_is_not_offboarded() {
+        for isolation in [Isolation::Pooled, Isolation::Siloed] {
+            for status in [TenantStatus::Provisioning, TenantStatus::Deleting, TenantStatus::Deleted] {
+                let refused = leaving(&tenant(status, isolation), "e", GraceSeconds::default(), NOW);
+                assert!(matches!(refused, Err(ControlError::Inactive(_))), "{status}");
+            }
         }
-        let siloed = tenant(TenantStatus::Active, Isolation::Siloed);
-        let refused = leaving(&siloed, "e", GraceSeconds::default(), NOW);
-        assert!(matches!(refused, Err(ControlError::Siloed(_))));
     }
 }

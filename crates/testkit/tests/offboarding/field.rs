@@ -156,7 +156,7 @@ impl Field {
         serde_json::from_slice(&answer).expect("JSON")
     }
 
-    /// Runs the task every five minutes from the horizon on, until the offboarding stands at a stage.
+    /// Runs the task every few minutes from the horizon on, until the offboarding stands at a stage.
     pub(crate) async fn run_until(&self, id: &str, stage: &str) {
         for minutes in (70..70 + 24 * 60).step_by(5) {
             self.run(&time_of(minutes)).await;

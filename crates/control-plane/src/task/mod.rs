@@ -1,0 +1,107 @@
+//! What goes on with a tenant for longer than a request: its step that is next, and when.
+//!
+//! The steps are done by `tenants-reconcile`, a bounded number of them in a run and each so that it can be done
+//! again. Behind each of them the tenant's item says what is next. A tenant has one task at a time; one that is over
+//! stays to be told of until the next begins.
+
+mod partition;
+mod run;
+mod stores;
+
+use serde::{Deserialize, Serialize};
+use time::{Duration, OffsetDateTime};
+
+pub(crate) use partition::Partition;
+pub(crate) use run::{Budget, Outcome, Run};
+pub(crate) use stores::{Stores, patient_s3, unnamed};
+
+use crate::ControlError;
+use crate::item::TenantItem;
+use crate::leaving::Leaving;
+
+/// How long what was handed out outlives the moment from which on nothing is handed out: credentials and presigned
+/// URLs hold for 3,600 seconds, and a warm function may hand them out until the context that it keeps (300 seconds at
+/// most) and its request are over. Behind it nobody changes the tenant's data but by the API.
+pub(crate) const REVOCATION_HORIZON: Duration = Duration::seconds(3_600 + 600);
+
+/// How long a task that cannot go on waits before it is tried again.
+const STANDSTILL: Duration = Duration::hours(1);
+
+/// A tenant's task.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub(crate) enum Task {
+    /// The tenant leaves.
+    Leaving(Leaving),
+}
+
+/// When a task goes on, and where.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Pace {
+    /// Before this there is nothing to do.
+    #[serde(with = "time::serde::rfc3339")]
+    pub(crate) next_at: OffsetDateTime,
+    /// Until when the run at work has it to itself.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "time::serde::rfc3339::option")]
+    pub(crate) lease_until: Option<OffsetDateTime>,
+    /// Counts the writes of its progress, none of which is a version of the tenant.
+    pub(crate) writes: u64,
+    /// Where the step goes on; at its beginning where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) cursor: Option<String>,
+    /// Why it cannot go on before somebody has done something about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) standstill: Option<String>,
+}
+
+impl From<OffsetDateTime> for Pace {
+    /// The pace of a task that begins then.
+    fn from(next_at: OffsetDateTime) -> Self {
+        Self { next_at, lease_until: None, writes: 0, cursor: None, standstill: None }
+    }
+}
+
+impl Pace {
+    /// When it is to be gone on with.
+    pub(crate) fn due(&self) -> OffsetDateTime {
+        self.lease_until.unwrap_or(self.next_at)
+    }
+
+    /// Whether a run is at work on it.
+    fn is_held(&self, now: OffsetDateTime) -> bool {
+        self.lease_until.is_some_and(|until| until > now)
+    }
+}
+
+impl Task {
+    pub(crate) fn pace(&self) -> &Pace {
+        match self {
+            Self::Leaving(leaving) => &leaving.pace,
+        }
+    }
+
+    fn pace_mut(&mut self) -> &mut Pace {
+        match self {
+            Self::Leaving(leaving) => &mut leaving.pace,
+        }
+    }
+
+    /// Whether nothing is left to be done.
+    pub(crate) fn is_over(&self) -> bool {
+        match self {
+            Self::Leaving(leaving) => leaving.is_over(),
+        }
+    }
+
+    /// When it is to be gone on with.
+    pub(crate) fn due(&self) -> Option<OffsetDateTime> {
+        (!self.is_over()).then(|| self.pace().due())
+    }
+
+    /// Takes the step that is next.
+    async fn go_on(&mut self, run: &Run<'_>, tenant: &TenantItem) -> Result<Outcome, ControlError> {
+        match self {
+            Self::Leaving(leaving) => leaving.go_on(run, tenant).await,
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! The items of one partition.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity, Select};
+use tenant_context::AwsFailure;
+
+use super::Run;
+use crate::ControlError;
+
+/// An item as DynamoDB answers it.
+pub(crate) type Item = HashMap<String, AttributeValue>;
+
+/// A page of a partition that is asked for.
+#[derive(Debug)]
+pub(crate) struct Partition<'a> {
+    pub(crate) table: &'a str,
+    /// The attribute of the partition key, and its value.
+    pub(crate) key: (&'static str, &'a str),
+    /// The attribute of the sort key.
+    pub(crate) sort_key: &'static str,
+    /// For errors.
+    pub(crate) operation: &'static str,
+}
+
+impl Partition<'_> {
+    /// The items behind a sort key, and the sort key behind which there are more.
+    pub(crate) async fn page(
+        &self,
+        run: &Run<'_>,
+        behind: Option<&str>,
+        limit: i32,
+    ) -> Result<(Vec<Item>, Option<String>), ControlError> {
+        let page = self
+            .query(run, limit)
+            .set_exclusive_start_key(behind.map(|sort_key| self.place(sort_key)))
+            .send()
+            .await
+            .map_err(AwsFailure::of(self.operation))?;
+        run.desk.reader.meter.add(page.consumed_capacity());
+        let next = page.last_evaluated_key.as_ref().and_then(|place| place.get(self.sort_key));
+        let next = next.and_then(|value| value.as_s().ok()).cloned();
+        Ok((page.items.unwrap_or_default(), next))
+    }
+
+    /// Whether it holds anything.
+    pub(crate) async fn holds_any(&self, run: &Run<'_>) -> Result<bool, ControlError> {
+        let page = self.query(run, 1).select(Select::Count).send().await;
+        let page = page.map_err(AwsFailure::of(self.operation))?;
+        run.desk.reader.meter.add(page.consumed_capacity());
+        Ok(page.count() > 0)
+    }
+
+    /// The place of one of its items.
+    pub(crate) fn place(&self, sort_key: &str) -> Item {
+        let (name, value) = self.key;
+        let text = |text: &str| AttributeValue::S(text.to_owned());
+        Item::from([(name.to_owned(), text(value)), (self.sort_key.to_owned(), text(sort_key))])
+    }
+
+    fn query(&self, run: &Run<'_>, limit: i32) -> QueryFluentBuilder {
+        let (name, value) = self.key;
+        run.desk
+            .reader
+            .dynamodb
+            .query()
+            .table_name(self.table)
+            .key_condition_expression("#key = :key")
+            .expression_attribute_names("#key", name)
+            .expression_attribute_values(":key", AttributeValue::S(value.to_owned()))
+            .consistent_read(true)
+            .limit(limit)
+            .return_consumed_capacity(ReturnConsumedCapacity::Total)
+    }
+}
