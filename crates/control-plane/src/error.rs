@@ -74,6 +74,9 @@ pub enum ControlError {
     /// An answer lacks what it always has, or not all was done that was asked for.
     #[error("an answer of AWS is incomplete: {0}")]
     Incomplete(&'static str),
+    /// A file could not be copied.
+    #[error("the file {0} could not be copied")]
+    File(String, #[source] Box<Self>),
     /// A table or bucket was to be deleted that is not of a silo.
     #[error("{0} is no name of a silo's, and is not deleted")]
     NotOfSilo(String),
@@ -153,6 +156,7 @@ impl From<ControlError> for Problem {
             | ControlError::Unreconciled(..)
             | ControlError::Unreadable(..)
             | ControlError::Incomplete(_)
+            | ControlError::File(..)
             | ControlError::NotOfSilo(_)
             | ControlError::Random(_) => Problem::internal(error),
             ControlError::Aws(failure) => failure.into(),

@@ -19,7 +19,7 @@ const BUDGET: Duration = Duration::from_secs(25);
 /// When the last call of a run is over: a little before the function's time is.
 const END: Duration = Duration::from_secs(52);
 /// A run that is no older has time for a call that takes long.
-const FRESH: Duration = Duration::from_secs(10);
+const FRESH: Duration = Duration::from_secs(15);
 
 /// The time that a run has for tasks.
 #[derive(Debug, Clone, Copy)]
@@ -34,7 +34,7 @@ impl Budget {
         self.0.elapsed() >= BUDGET
     }
 
-    /// Whether the run has just begun.
+    /// Whether the run has begun a short while ago.
     pub(crate) fn is_fresh(self) -> bool {
         self.0.elapsed() < FRESH
     }
