@@ -12,6 +12,7 @@ mod members;
 mod offboarding;
 mod problem;
 mod record;
+mod silo_move;
 mod tenant;
 mod usage;
 
@@ -36,6 +37,7 @@ pub use lifecycle::{
 pub use offboarding::{ExportCounts, ExportPlace, GraceError, GraceSeconds, Offboarding, OffboardingStage};
 pub use problem::{CATALOGUE, FieldError, Kind, MEDIA_TYPE, Problem, ProblemDocument};
 pub use record::{Page, Record};
+pub use silo_move::{MoveCounts, MoveRequest, MoveStage, SiloMove};
 pub use tenant::{
     AdminTenant, Isolation, IssuedKey, KeyStatus, KeySummary, OnboardRequest, Onboarded, TenantDetails,
     TenantStatus, TenantView, TransitionError, UnknownWord,

@@ -212,6 +212,9 @@ pub struct AdminTenant {
     pub keys: Vec<KeySummary>,
     /// How it leaves, where it does.
     pub offboarding: Option<crate::Offboarding>,
+    /// How it moves into a silo, or has done so last.
+    #[serde(rename = "move")]
+    pub relocation: Option<crate::SiloMove>,
     /// What was last done to it, the newest first, where the request is to be told.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub audit: Option<Vec<crate::AuditEntry>>,

@@ -39,7 +39,7 @@ impl Batches<'_> {
     /// Writes items, each of another key. After an error, any of them may have been written.
     ///
     /// # Errors
-    /// [`ControlError::Aws`]; [`ControlError::Incomplete`] where DynamoDB does not take them all in time.
+    /// [`ControlError::Aws`]; [`ControlError::Unprocessed`] where DynamoDB does not take them all in time.
     pub(crate) async fn write(&self, writes: Vec<WriteRequest>) -> Result<(), ControlError> {
         let mut rest = writes.into_iter();
         loop {
@@ -71,6 +71,6 @@ impl Batches<'_> {
                 return Ok(());
             }
         }
-        Err(ControlError::Incomplete(self.incomplete))
+        Err(ControlError::Unprocessed(self.incomplete))
     }
 }

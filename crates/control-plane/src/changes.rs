@@ -11,6 +11,7 @@ use crate::ControlError;
 use crate::desk::{Change, Desk};
 use crate::item::TenantItem;
 use crate::leaving::Leaving;
+use crate::moving::Moving;
 use crate::pending::Pending;
 use crate::reading::{has_ended, summary};
 
@@ -187,6 +188,7 @@ pub(crate) fn shown(tenant: &TenantItem, contexts: &[KeyItem], now: OffsetDateTi
         tenant: tenant.details(),
         keys: contexts.iter().map(|key| summary(key, now)).collect(),
         offboarding: tenant.leaving().map(Leaving::shown),
+        relocation: tenant.moving().map(Moving::shown),
         audit: None,
     }
 }

@@ -24,6 +24,9 @@ use crate::writes::Seen;
 /// oldest event of a schedule (60 s) and the longest run of a function (55 s) together.
 pub(crate) const LEASE: Duration = Duration::seconds(120);
 
+/// How often a change is tried that a task's progress comes between.
+const ATTEMPTS: u32 = 8;
+
 /// Tables and gateway, for whoever changes tenants.
 #[derive(Debug)]
 pub struct Desk {
@@ -37,7 +40,7 @@ pub struct Desk {
 }
 
 /// A change that is to be committed.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Change {
     pub(crate) before: TenantItem,
     /// The tenant as it is to be. Version, time, keys and lease are set by the commit.
@@ -162,7 +165,27 @@ impl Desk {
         Ok(Finished { tenant: committed, contexts, key: None })
     }
 
-    async fn commit(&self, change: Change, now: OffsetDateTime) -> Result<TenantItem, ControlError> {
+    /// Writes the change. What goes on with the tenant meanwhile makes no change lose: it is further on then, and
+    /// stays so.
+    async fn commit(&self, mut change: Change, now: OffsetDateTime) -> Result<TenantItem, ControlError> {
+        for _ in 1..ATTEMPTS {
+            let keeps_task = change.before.task.is_some() && change.before.task == change.after.task;
+            match self.commit_once(change.clone(), now).await {
+                Err(ControlError::Stale(id)) if keeps_task => {
+                    let task = self.reader.tenant(&id).await?.task;
+                    if task == change.before.task {
+                        return Err(ControlError::Stale(id));
+                    }
+                    change.before.task.clone_from(&task);
+                    change.after.task = task;
+                }
+                committed => return committed,
+            }
+        }
+        self.commit_once(change, now).await
+    }
+
+    async fn commit_once(&self, change: Change, now: OffsetDateTime) -> Result<TenantItem, ControlError> {
         let Change { before, mut after, contexts, removed, request, action, actor, detail } = change;
         let mut writes = Vec::with_capacity(contexts.len() + removed.len() + 4);
         if !before.pending.is_empty() {

@@ -32,6 +32,15 @@ pub enum ControlError {
     /// The tenant is not active, which the request needs.
     #[error("the tenant {0} is not active")]
     Inactive(TenantId),
+    /// Something goes on with the tenant for longer than a request, which has to be over first.
+    #[error("{1} goes on with the tenant {0}")]
+    UnderWay(TenantId, &'static str),
+    /// There is nothing that could be given up any more.
+    #[error("nothing of the tenant {0} can be given up")]
+    NotUnderWay(TenantId),
+    /// The tenant has a silo already.
+    #[error("the tenant {0} has a silo")]
+    Siloed(TenantId),
     /// The tenant's data is being deleted, or is.
     #[error("the tenant {0} is being purged")]
     Purged(TenantId),
@@ -71,6 +80,9 @@ pub enum ControlError {
     /// What was read is not of the form that is written here.
     #[error("{0} cannot be read")]
     Unreadable(&'static str, #[source] Box<dyn std::error::Error + Send + Sync>),
+    /// DynamoDB or S3 has done a part of what it was asked for. The rest passes when it is asked for again.
+    #[error("{0}")]
+    Unprocessed(&'static str),
     /// An answer lacks what it always has, or not all was done that was asked for.
     #[error("an answer of AWS is incomplete: {0}")]
     Incomplete(&'static str),
@@ -124,6 +136,17 @@ impl From<ControlError> for Problem {
             ControlError::Inactive(id) => {
                 Problem::new(Kind::Conflict, format!("The tenant {id} is not active, which this needs."))
             }
+            ControlError::Siloed(id) => {
+                Problem::new(Kind::Conflict, format!("The tenant {id} has a silo already."))
+            }
+            ControlError::UnderWay(id, what) => Problem::new(
+                Kind::Conflict,
+                format!("{what} goes on with the tenant {id}: give it up, or wait until it is over."),
+            ),
+            ControlError::NotUnderWay(id) => Problem::new(
+                Kind::Conflict,
+                format!("Nothing goes on with the tenant {id} that could still be given up."),
+            ),
             ControlError::Purged(id) => Problem::new(
                 Kind::Conflict,
                 format!("The data of the tenant {id} is being deleted; there is no way back."),
@@ -155,6 +178,7 @@ impl From<ControlError> for Problem {
             | ControlError::TwoPlans(_)
             | ControlError::Unreconciled(..)
             | ControlError::Unreadable(..)
+            | ControlError::Unprocessed(_)
             | ControlError::Incomplete(_)
             | ControlError::File(..)
             | ControlError::NotOfSilo(_)

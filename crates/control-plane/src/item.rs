@@ -11,6 +11,7 @@ use time::format_description::well_known::Rfc3339;
 
 use crate::ControlError;
 use crate::leaving::Leaving;
+use crate::moving::Moving;
 use crate::pending::{NewKeyWork, Pending, SiloWork};
 use crate::task::Task;
 
@@ -137,6 +138,26 @@ impl TenantItem {
     pub(crate) fn leaving(&self) -> Option<&Leaving> {
         match self.task.as_ref()? {
             Task::Leaving(leaving) => Some(leaving),
+            Task::Moving(_) => None,
+        }
+    }
+
+    /// How it moves into a silo, or has done so last.
+    pub(crate) fn moving(&self) -> Option<&Moving> {
+        match self.task.as_ref()? {
+            Task::Moving(moving) => Some(moving),
+            Task::Leaving(_) => None,
+        }
+    }
+
+    /// Makes sure that nothing goes on with it for longer than a request.
+    ///
+    /// # Errors
+    /// [`ControlError::UnderWay`].
+    pub(crate) fn is_free(&self) -> Result<(), ControlError> {
+        match self.task.as_ref().filter(|task| !task.is_over()) {
+            Some(task) => Err(ControlError::UnderWay(self.tenant_id.clone(), task.name())),
+            None => Ok(()),
         }
     }
 
@@ -160,7 +181,7 @@ impl TenantItem {
             created_at: self.created_at,
             key_created_at,
             expires_at: None,
-            held: None,
+            held: self.task.as_ref().and_then(Task::held),
         }
     }
 

@@ -115,17 +115,13 @@ impl Reader {
         })
     }
 
-    /// Up to `most` tenants: those that something is owed to which no attempt is at work on, then those with a key
-    /// that is past its end; of each, those first that have waited longest.
+    /// Up to `most` tenants: in turn those that something is owed to which no attempt is at work on, and those with a
+    /// key that is past its end or a task, so that neither keep the others back; of each, those first that have waited
+    /// longest.
     pub(crate) async fn due(&self, now: OffsetDateTime, most: i32) -> Result<Vec<TenantId>, ControlError> {
-        let mut found = Vec::new();
-        for partition in [OWED, ENDING] {
-            let room = most - i32::try_from(found.len()).unwrap_or(most);
-            if room > 0 {
-                found.extend(self.due_of(partition, now, room).await?);
-            }
-        }
-        Ok(found)
+        let owed = self.due_of(OWED, now, most).await?;
+        let ending = self.due_of(ENDING, now, most).await?;
+        Ok(in_turn(owed, ending, usize::try_from(most).unwrap_or_default()))
     }
 
     async fn due_of(
@@ -195,6 +191,21 @@ fn place(status: TenantStatus, id: &TenantId) -> Item {
     ])
 }
 
+/// Takes from both lists in turn, up to so many.
+fn in_turn<T>(first: Vec<T>, second: Vec<T>, most: usize) -> Vec<T> {
+    let (mut first, mut second) = (first.into_iter(), second.into_iter());
+    let mut taken = Vec::new();
+    while taken.len() < most {
+        let pair: Vec<_> = first.next().into_iter().chain(second.next()).collect();
+        if pair.is_empty() {
+            break;
+        }
+        taken.extend(pair);
+    }
+    taken.truncate(most);
+    taken
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -221,5 +232,12 @@ mod tests {
             let read = TenantCursor::parse(text, TenantStatus::Active, None);
             assert_eq!(read, Err(TenantCursorError::Malformed), "{text}");
         }
+    }
+
+    #[test]
+    fn neither_list_keeps_the_other_back() {
+        assert_eq!(in_turn(vec![1, 2, 3], vec![10], 3), [1, 10, 2]);
+        assert_eq!(in_turn(vec![1, 2, 3], vec![10, 20, 30], 4), [1, 10, 2, 20]);
+        assert_eq!(in_turn(Vec::new(), vec![10, 20], 5), [10, 20]);
     }
 }

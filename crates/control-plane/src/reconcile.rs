@@ -62,7 +62,7 @@ impl Reconcile {
     /// [`ControlError::NotFound`]; [`ControlError::Busy`] and [`ControlError::Stale`] where another request is
     /// at work.
     pub async fn tenant(&self, id: &TenantId, now: OffsetDateTime) -> Result<Reconciled, ControlError> {
-        let deleted_keys = self.complete(id, &mut Patience::default(), Budget::begin(), now).await?;
+        let deleted_keys = self.complete(id, &mut Patience::default(), Budget::begin(now), now).await?;
         Ok(Reconciled { tenants: 1, deleted_keys, busy: 0 })
     }
 
@@ -72,7 +72,7 @@ impl Reconcile {
     /// [`ControlError::Unreconciled`] with the last failure, after all tenants were tried.
     pub async fn all(&self, now: OffsetDateTime) -> Result<Reconciled, ControlError> {
         let mut done = Reconciled::default();
-        let budget = Budget::begin();
+        let budget = Budget::begin(now);
         let (mut failed, mut failure) = (Vec::new(), None);
         let mut patience = Patience::default();
         for id in self.opened.desk.reader.due(now, MOST).await? {
@@ -111,7 +111,12 @@ impl Reconcile {
             Box::pin(desk.take_up(tenant, Takeover::Abandon, now)).await?;
             return Ok(0);
         }
-        let before = desk.ready(id, now).await?;
+        let (before, failure) = match desk.ready(id, now).await {
+            Ok(ready) => (ready, None),
+            Err(gone @ (ControlError::Busy(_) | ControlError::NotFound(_))) => return Err(gone),
+            // What cannot be done keeps no task back, least of all a pause of writes.
+            Err(failure) => (desk.reader.tenant(id).await?, Some(failure)),
+        };
         let contexts = desk.keys(&before).await?;
         let (ended, kept): (Vec<_>, Vec<_>) = contexts.into_iter().partition(|key| has_ended(key, now));
         let is_told = before.next_expiry.is_some_and(|end| end <= now);
@@ -119,7 +124,7 @@ impl Reconcile {
             let stores = &self.opened.stores;
             let run = Run { desk, stores, silos, actor: self.operator.arn(), now, budget };
             Box::pin(run.go_on(before)).await?;
-            return Ok(0);
+            return failure.map_or(Ok(0), Err);
         }
         let removed: Vec<ApiKeyId> = ended.into_iter().map(|key| key.api_key_id).collect();
         let deleted = removed.len();
@@ -136,6 +141,6 @@ impl Reconcile {
             detail: None,
         };
         Box::pin(desk.carry_through(change, now)).await?;
-        Ok(deleted)
+        failure.map_or(Ok(deleted), Err)
     }
 }

@@ -227,7 +227,7 @@ impl Opened {
                 }
             }
             if !left.is_empty() {
-                return Err(ControlError::Incomplete("contexts: DynamoDB has not read them all"));
+                return Err(ControlError::Unprocessed("contexts: DynamoDB has not read them all"));
             }
         }
         Ok(owners)

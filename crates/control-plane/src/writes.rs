@@ -18,11 +18,11 @@ use crate::repeats::MADE;
 pub(crate) enum Seen<'a> {
     /// There is none.
     Nothing,
-    /// It is in the version of this one, and work is owed to it or not as to this one.
+    /// It is in the version of this one, work is owed to it or not as to this one, and its task is as far.
     Version(&'a TenantItem),
     /// It is in the version of this one, work is owed to it, and its lease is this one's.
     Lease(&'a TenantItem),
-    /// It is in the version of this one, nothing is owed to it, and its task is as far as this one's.
+    /// It is in the version of this one, what is owed to it is owed to this one, and its task is as far.
     Progress(&'a TenantItem),
 }
 
@@ -37,9 +37,9 @@ impl Desk {
         let put = Put::builder()
             .table_name(&self.reader.tenants)
             .set_item(Some(tenant.item()?))
-            .condition_expression(condition.expression)
-            .set_expression_attribute_names(condition.names)
-            .set_expression_attribute_values(condition.values)
+            .condition_expression(&condition.expression)
+            .set_expression_attribute_names(condition.names())
+            .set_expression_attribute_values(condition.values())
             .build()
             .map_err(unwritable)?;
         Ok(TransactWriteItem::builder().put(put).build())
@@ -51,9 +51,9 @@ impl Desk {
         let delete = Delete::builder()
             .table_name(&self.reader.tenants)
             .key("tenant_id", AttributeValue::S(seen.tenant_id.to_string()))
-            .condition_expression(condition.expression)
-            .set_expression_attribute_names(condition.names)
-            .set_expression_attribute_values(condition.values)
+            .condition_expression(&condition.expression)
+            .set_expression_attribute_names(condition.names())
+            .set_expression_attribute_values(condition.values())
             .build()
             .map_err(unwritable)?;
         Ok(TransactWriteItem::builder().delete(delete).build())
@@ -178,73 +178,82 @@ pub(crate) fn place_of(request: &IdempotencyItem) -> HashMap<String, AttributeVa
 }
 
 struct Condition {
-    expression: &'static str,
-    names: Option<HashMap<String, String>>,
-    values: Option<HashMap<String, AttributeValue>>,
+    expression: String,
+    names: HashMap<String, String>,
+    values: HashMap<String, AttributeValue>,
+}
+
+impl Condition {
+    fn new(expression: &str) -> Self {
+        Self { expression: expression.to_owned(), names: HashMap::new(), values: HashMap::new() }
+    }
+
+    /// The version, and whether anything is owed.
+    fn version(tenant: &TenantItem) -> Self {
+        // What is owed to an earlier change is done first or kept, or it would be forgotten. An attempt that
+        // finishes it meanwhile changes no version.
+        let owed = if tenant.pending.is_empty() { "attribute_not_exists" } else { "attribute_exists" };
+        Self::new(&format!("#version = :seen AND {owed}(#pending)"))
+            .name("#version", "version")
+            .name("#pending", "pending")
+            .number(":seen", tenant.version)
+    }
+
+    fn lease(self, tenant: &TenantItem) -> Self {
+        match tenant.lease_until {
+            Some(lease) => {
+                let mut condition = self.and("lease_until = :lease");
+                condition.values.insert(":lease".to_owned(), timestamp(lease));
+                condition
+            }
+            None => self.and("attribute_not_exists(lease_until)"),
+        }
+    }
+
+    /// How far a task is: that is no version of the tenant.
+    fn task(self, tenant: &TenantItem) -> Self {
+        let Some(task) = &tenant.task else { return self };
+        self.and("#task.#pace.#writes = :writes")
+            .name("#task", "task")
+            .name("#pace", "pace")
+            .name("#writes", "writes")
+            .number(":writes", task.pace().writes)
+    }
+
+    fn and(mut self, expression: &str) -> Self {
+        self.expression = format!("{} AND {expression}", self.expression);
+        self
+    }
+
+    fn name(mut self, name: &str, attribute: &str) -> Self {
+        self.names.insert(name.to_owned(), attribute.to_owned());
+        self
+    }
+
+    fn number(mut self, name: &str, number: u64) -> Self {
+        self.values.insert(name.to_owned(), AttributeValue::N(number.to_string()));
+        self
+    }
+
+    fn names(&self) -> Option<HashMap<String, String>> {
+        Some(self.names.clone()).filter(|names| !names.is_empty())
+    }
+
+    fn values(&self) -> Option<HashMap<String, AttributeValue>> {
+        Some(self.values.clone()).filter(|values| !values.is_empty())
+    }
 }
 
 impl Seen<'_> {
     fn condition(self) -> Condition {
-        let names = HashMap::from([("#version", "version"), ("#pending", "pending")].map(owned::<String>));
-        let version =
-            |tenant: &TenantItem| (":seen".to_owned(), AttributeValue::N(tenant.version.to_string()));
         match self {
-            Self::Nothing => {
-                Condition { expression: "attribute_not_exists(tenant_id)", names: None, values: None }
-            }
-            // What is owed to an earlier change is done first or kept, or it would be forgotten. An attempt
-            // that finishes it meanwhile changes no version.
-            Self::Version(tenant) => Condition {
-                expression: if tenant.pending.is_empty() {
-                    "#version = :seen AND attribute_not_exists(#pending)"
-                } else {
-                    "#version = :seen AND attribute_exists(#pending)"
-                },
-                names: Some(names),
-                values: Some([version(tenant)].into()),
-            },
-            Self::Progress(tenant) => Condition {
-                expression: "#version = :seen AND attribute_not_exists(#pending) AND #task.#pace.#writes = :writes",
-                names: Some(
-                    names
-                        .into_iter()
-                        .chain(
-                            [("#task", "task"), ("#pace", "pace"), ("#writes", "writes")]
-                                .map(owned::<String>),
-                        )
-                        .collect(),
-                ),
-                values: Some(
-                    [
-                        version(tenant),
-                        (
-                            ":writes".to_owned(),
-                            AttributeValue::N(
-                                tenant.task.as_ref().map_or(0, |task| task.pace().writes).to_string(),
-                            ),
-                        ),
-                    ]
-                    .into(),
-                ),
-            },
-            Self::Lease(tenant) => match tenant.lease_until {
-                Some(lease) => Condition {
-                    expression: "#version = :seen AND attribute_exists(#pending) AND lease_until = :lease",
-                    names: Some(names),
-                    values: Some([version(tenant), (":lease".to_owned(), timestamp(lease))].into()),
-                },
-                None => Condition {
-                    expression: "#version = :seen AND attribute_exists(#pending) AND attribute_not_exists(lease_until)",
-                    names: Some(names),
-                    values: Some([version(tenant)].into()),
-                },
-            },
+            Self::Nothing => Condition::new("attribute_not_exists(tenant_id)"),
+            Self::Version(tenant) => Condition::version(tenant).task(tenant),
+            Self::Lease(tenant) => Condition::version(tenant).lease(tenant),
+            Self::Progress(tenant) if tenant.pending.is_empty() => Condition::version(tenant).task(tenant),
+            Self::Progress(tenant) => Condition::version(tenant).lease(tenant).task(tenant),
         }
     }
-}
-
-fn owned<T: for<'a> From<&'a str>>((name, value): (&str, &str)) -> (String, T) {
-    (name.to_owned(), value.into())
 }
 
 /// Whether a transaction was lost to another one.

@@ -338,7 +338,9 @@ impl Aws {
         Arc::clone(&self.pool)
     }
 
-    pub(crate) fn context_ttl(&self) -> Duration {
+    /// How long functions keep a context.
+    #[must_use]
+    pub fn context_ttl(&self) -> Duration {
         self.context_ttl
     }
 }

@@ -46,7 +46,7 @@ pub enum StoreError {
     /// S3 does not put the file together from the parts, for the reason.
     #[error("the parts {0}")]
     Parts(&'static str),
-    /// S3 does not know where the list is to go on.
+    /// No file of the tenant can have a name as long as the list is to go on behind.
     #[error("the cursor is not one that a list has answered")]
     Cursor,
     /// The answer of the operation lacks something, and yet it is no error.

@@ -163,7 +163,8 @@ impl Files {
     /// [`StoreError::Cursor`], [`StoreError::Aws`].
     pub async fn list(&self, listing: FileListing) -> Result<FilePage, StoreError> {
         let FileListing { prefix, delimiter, limit, cursor } = listing;
-        let goes_on = cursor.is_some();
+        let start_after =
+            cursor.map(|cursor| cursor.start_after(&self.prefix).ok_or(StoreError::Cursor)).transpose()?;
         let s3 = self.access.s3().await?;
         let call = s3
             .client
@@ -172,25 +173,18 @@ impl Files {
             .prefix(format!("{}{prefix}", self.prefix))
             .set_delimiter(delimiter.as_ref().map(ToString::to_string))
             .max_keys(i32::try_from(limit).unwrap_or(i32::MAX))
-            .set_continuation_token(cursor.map(FileCursor::into_token))
+            .set_start_after(start_after)
             // XML has no way to write some characters.
             .encoding_type(EncodingType::Url)
             .send();
-        let page = Box::pin(call).await.map_err(|error| {
-            // All else that the call says was made here.
-            if goes_on && error.code() == Some("InvalidArgument") {
-                return StoreError::Cursor;
-            }
-            AwsFailure::of("ListObjectsV2 on the files bucket")(error).into()
-        })?;
+        let page = Box::pin(call).await.map_err(AwsFailure::of("ListObjectsV2 on the files bucket"))?;
+        let tenant = self.prefix.as_str();
         let next_cursor = if page.is_truncated() == Some(true) {
-            let token = page.next_continuation_token().filter(|token| listing::is_token(token));
-            let token = token.ok_or(StoreError::Incomplete("ListObjectsV2"))?;
-            Some(FileCursor::behind(&prefix, delimiter.as_ref(), token).to_string())
+            let end = listing::end(&page, tenant, &prefix).ok_or(StoreError::Incomplete("ListObjectsV2"))?;
+            Some(FileCursor::behind(&prefix, delimiter.as_ref(), &end).to_string())
         } else {
             None
         };
-        let tenant = self.prefix.as_str();
         Ok(FilePage {
             items: page.contents().iter().filter_map(|object| listing::item(object, tenant)).collect(),
             prefixes: page
@@ -314,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cursor_that_s3_does_not_know_is_the_callers_mistake() {
+    fn a_cursor_that_no_page_can_end_with_is_the_callers_mistake() {
         let document = Problem::from(StoreError::Cursor).document("r-1");
         assert_eq!((document.status, document.errors[0].pointer.as_str()), (400, "/query/cursor"));
     }

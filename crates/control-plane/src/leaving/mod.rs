@@ -22,6 +22,7 @@ use crate::ControlError;
 use crate::item::TenantItem;
 use crate::task::{Outcome, Pace, Run};
 
+pub(crate) use partitions::Emptied;
 pub use request::Departures;
 
 /// How long after the purge it is counted what is left: longer than a snapshot of usage that was under way then.

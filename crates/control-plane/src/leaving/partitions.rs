@@ -9,21 +9,21 @@ use crate::task::{Partition, Run};
 
 /// A partition in which there is nothing but what goes with the tenant.
 #[derive(Debug)]
-pub(super) struct Held<'a> {
-    pub(super) partition: Partition<'a>,
+pub(crate) struct Emptied<'a> {
+    pub(crate) partition: Partition<'a>,
     /// For errors of its purge.
-    pub(super) deletion: &'static str,
+    pub(crate) deletion: &'static str,
 }
 
 impl Run<'_> {
     /// What the keys of the tenant's files begin with.
-    pub(super) fn prefix(tenant: &TenantItem) -> String {
+    pub(crate) fn prefix(tenant: &TenantItem) -> String {
         // No id holds a slash, so no tenant's prefix begins another's.
         format!("{}/", tenant.tenant_id)
     }
 
     /// The tenant's partition of a table of records.
-    pub(super) fn records<'a>(&'a self, table: &'a str, tenant: &'a TenantItem) -> Partition<'a> {
+    pub(crate) fn records<'a>(&'a self, table: &'a str, tenant: &'a TenantItem) -> Partition<'a> {
         Partition {
             table,
             key: ("tenant_id", tenant.tenant_id.as_str()),
@@ -33,7 +33,7 @@ impl Run<'_> {
     }
 
     /// A key's partition of the checkpoints.
-    pub(super) fn checkpoints<'a>(&'a self, key: &'a ApiKeyId) -> Partition<'a> {
+    pub(crate) fn checkpoints<'a>(&'a self, key: &'a ApiKeyId) -> Partition<'a> {
         Partition {
             table: &self.desk.checkpoints.table,
             key: ("api_key_id", key.as_str()),
@@ -44,12 +44,12 @@ impl Run<'_> {
 
     /// The partitions of the tenant itself: its records in each of the tables, and its requests with an
     /// `Idempotency-Key`.
-    pub(super) fn of_tenant<'a>(&'a self, tenant: &'a TenantItem, tables: &'a [String]) -> Vec<Held<'a>> {
-        let records = tables.iter().map(|table| Held {
+    pub(crate) fn of_tenant<'a>(&'a self, tenant: &'a TenantItem, tables: &'a [String]) -> Vec<Emptied<'a>> {
+        let records = tables.iter().map(|table| Emptied {
             partition: self.records(table, tenant),
             deletion: "BatchWriteItem on a table of records",
         });
-        let requests = Held {
+        let requests = Emptied {
             partition: Partition {
                 table: self.desk.requests(),
                 key: ("tenant_id", tenant.tenant_id.as_str()),
@@ -62,7 +62,7 @@ impl Run<'_> {
     }
 
     /// The partitions of a key.
-    pub(super) fn of_key<'a>(&'a self, key: &'a ApiKeyId) -> [Held<'a>; 2] {
+    pub(crate) fn of_key<'a>(&'a self, key: &'a ApiKeyId) -> [Emptied<'a>; 2] {
         let usage = Partition {
             table: &self.stores.usage,
             key: ("api_key_id", key.as_str()),
@@ -70,26 +70,26 @@ impl Run<'_> {
             operation: "Query on the usage table",
         };
         [
-            Held { partition: self.checkpoints(key), deletion: "BatchWriteItem on the checkpoints table" },
-            Held { partition: usage, deletion: "BatchWriteItem on the usage table" },
+            Emptied { partition: self.checkpoints(key), deletion: "BatchWriteItem on the checkpoints table" },
+            Emptied { partition: usage, deletion: "BatchWriteItem on the usage table" },
         ]
     }
 
     /// The tables that may hold records of the tenant's, whatever its isolation: the pool's, and its own where there
     /// is one.
-    pub(super) async fn tables(&self, tenant: &TenantItem) -> Result<Vec<String>, ControlError> {
+    pub(crate) async fn tables(&self, tenant: &TenantItem) -> Result<Vec<String>, ControlError> {
         let own = self.silos.table(&tenant.tenant_id).await?;
         Ok([self.stores.pool().records].into_iter().chain(own).collect())
     }
 
     /// The buckets that may hold files of the tenant's, as `tables` of its records.
-    pub(super) async fn buckets(&self, tenant: &TenantItem) -> Result<Vec<String>, ControlError> {
+    pub(crate) async fn buckets(&self, tenant: &TenantItem) -> Result<Vec<String>, ControlError> {
         let own = self.silos.bucket(&tenant.tenant_id).await?;
         Ok([self.stores.pool().files].into_iter().chain(own).collect())
     }
 
     /// What a bucket holds behind a prefix.
-    pub(super) fn contents<'a>(&'a self, bucket: &'a str, prefix: &'a str) -> Contents<'a> {
+    pub(crate) fn contents<'a>(&'a self, bucket: &'a str, prefix: &'a str) -> Contents<'a> {
         Contents { s3: &self.stores.s3, bucket, prefix, account: &self.stores.account }
     }
 }

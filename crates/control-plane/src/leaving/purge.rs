@@ -4,7 +4,7 @@ use aws_sdk_dynamodb::types::{DeleteRequest, WriteRequest};
 use tenant_context::ApiKeyId;
 use time::Duration;
 
-use super::partitions::Held;
+use super::partitions::Emptied;
 use super::{Leaving, Step};
 use crate::ControlError;
 use crate::batch::Batches;
@@ -131,7 +131,10 @@ impl Run<'_> {
     }
 
     /// Deletes a page of a partition. Answers whether it was the last.
-    async fn purge(&self, Held { partition, deletion }: &Held<'_>) -> Result<bool, ControlError> {
+    pub(crate) async fn purge(
+        &self,
+        Emptied { partition, deletion }: &Emptied<'_>,
+    ) -> Result<bool, ControlError> {
         let (items, next) = partition.page(self, None, ITEMS).await?;
         let mut writes = Vec::with_capacity(items.len());
         for item in &items {

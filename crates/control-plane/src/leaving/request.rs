@@ -54,11 +54,17 @@ impl Departures {
         now: OffsetDateTime,
     ) -> Result<AdminTenant, ControlError> {
         let desk = &self.opened.desk;
-        let before = desk.ready(id, now).await?;
+        let before = match desk.ready(id, now).await {
+            Err(lost @ (ControlError::Busy(_) | ControlError::NotFound(_))) => return Err(lost),
+            // Who leaves does not wait for what cannot be done.
+            Err(_) => desk.reader.tenant(id).await?,
+            Ok(ready) => ready,
+        };
         let contexts = desk.keys(&before).await?;
         if before.leaving().is_some() {
             return Ok(shown(&before, &contexts, now));
         }
+        before.is_free()?;
         let after = leaving(&before, &self.opened.exports, grace, now)?;
         let change = Change {
             before,
@@ -114,6 +120,7 @@ fn leaving(
     after.status = suspended.become_status(TenantStatus::Deleting)?;
     after.status_reason = None;
     after.task = Some(Task::Leaving(leaving));
+    after.pending.retain(|work| !matches!(work, Pending::Tier { .. } | Pending::Grant { .. }));
     after.pending.push(Pending::DisableKeys);
     Ok(after)
 }

@@ -9,15 +9,17 @@ mod run;
 mod stores;
 
 use serde::{Deserialize, Serialize};
+use tenant_context::Held;
 use time::{Duration, OffsetDateTime};
 
-pub(crate) use partition::Partition;
+pub(crate) use partition::{Item, Partition};
 pub(crate) use run::{Budget, Outcome, Run};
 pub(crate) use stores::{Stores, patient_s3, unnamed};
 
 use crate::ControlError;
 use crate::item::TenantItem;
 use crate::leaving::Leaving;
+use crate::moving::Moving;
 
 /// How long what was handed out outlives the moment from which on nothing is handed out: credentials and presigned
 /// URLs hold for 3,600 seconds, and a warm function may hand them out until the context that it keeps (300 seconds at
@@ -33,6 +35,8 @@ const STANDSTILL: Duration = Duration::hours(1);
 pub(crate) enum Task {
     /// The tenant leaves.
     Leaving(Leaving),
+    /// It moves into a silo.
+    Moving(Moving),
 }
 
 /// When a task goes on, and where.
@@ -64,7 +68,7 @@ impl From<OffsetDateTime> for Pace {
 impl Pace {
     /// When it is to be gone on with.
     pub(crate) fn due(&self) -> OffsetDateTime {
-        self.lease_until.unwrap_or(self.next_at)
+        self.lease_until.map_or(self.next_at, |until| until.max(self.next_at))
     }
 
     /// Whether a run is at work on it.
@@ -77,12 +81,14 @@ impl Task {
     pub(crate) fn pace(&self) -> &Pace {
         match self {
             Self::Leaving(leaving) => &leaving.pace,
+            Self::Moving(moving) => &moving.pace,
         }
     }
 
     fn pace_mut(&mut self) -> &mut Pace {
         match self {
             Self::Leaving(leaving) => &mut leaving.pace,
+            Self::Moving(moving) => &mut moving.pace,
         }
     }
 
@@ -90,6 +96,23 @@ impl Task {
     pub(crate) fn is_over(&self) -> bool {
         match self {
             Self::Leaving(leaving) => leaving.is_over(),
+            Self::Moving(moving) => moving.is_over(),
+        }
+    }
+
+    /// What it is called.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Leaving(_) => "An offboarding",
+            Self::Moving(_) => "A move into a silo",
+        }
+    }
+
+    /// What the tenant's requests have to wait for.
+    pub(crate) fn held(&self) -> Option<Held> {
+        match self {
+            Self::Leaving(_) => None,
+            Self::Moving(moving) => moving.held(),
         }
     }
 
@@ -102,6 +125,7 @@ impl Task {
     async fn go_on(&mut self, run: &Run<'_>, tenant: &TenantItem) -> Result<Outcome, ControlError> {
         match self {
             Self::Leaving(leaving) => leaving.go_on(run, tenant).await,
+            Self::Moving(moving) => moving.go_on(run, tenant).await,
         }
     }
 }

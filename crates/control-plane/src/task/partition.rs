@@ -32,16 +32,44 @@ impl Partition<'_> {
         behind: Option<&str>,
         limit: i32,
     ) -> Result<(Vec<Item>, Option<String>), ControlError> {
-        let page = self
-            .query(run, limit)
-            .set_exclusive_start_key(behind.map(|sort_key| self.place(sort_key)))
-            .send()
-            .await
-            .map_err(AwsFailure::of(self.operation))?;
+        self.send(run, self.query(run, limit), behind).await
+    }
+
+    /// As [`Self::page`], with nothing behind a last sort key.
+    pub(crate) async fn page_up_to(
+        &self,
+        run: &Run<'_>,
+        behind: Option<&str>,
+        last: Option<&str>,
+        limit: i32,
+    ) -> Result<(Vec<Item>, Option<String>), ControlError> {
+        let mut query = self.query(run, limit);
+        if let Some(last) = last {
+            query = query
+                .key_condition_expression("#key = :key AND #sort_key <= :last")
+                .expression_attribute_names("#sort_key", self.sort_key)
+                .expression_attribute_values(":last", AttributeValue::S(last.to_owned()));
+        }
+        self.send(run, query, behind).await
+    }
+
+    async fn send(
+        &self,
+        run: &Run<'_>,
+        query: QueryFluentBuilder,
+        behind: Option<&str>,
+    ) -> Result<(Vec<Item>, Option<String>), ControlError> {
+        let query = query.set_exclusive_start_key(behind.map(|sort_key| self.place(sort_key)));
+        let page = query.send().await.map_err(AwsFailure::of(self.operation))?;
         run.desk.reader.meter.add(page.consumed_capacity());
-        let next = page.last_evaluated_key.as_ref().and_then(|place| place.get(self.sort_key));
-        let next = next.and_then(|value| value.as_s().ok()).cloned();
+        let next = page.last_evaluated_key.as_ref().and_then(|place| self.sort_key_of(place));
+        let next = next.map(str::to_owned);
         Ok((page.items.unwrap_or_default(), next))
+    }
+
+    /// The sort key of one of its items.
+    pub(crate) fn sort_key_of<'a>(&self, item: &'a Item) -> Option<&'a str> {
+        item.get(self.sort_key).and_then(|value| value.as_s().ok()).map(String::as_str)
     }
 
     /// Whether it holds anything.

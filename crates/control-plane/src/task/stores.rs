@@ -55,11 +55,22 @@ impl Stores {
     pub(crate) fn home(&self, tenant: &TenantItem) -> Result<Home, ControlError> {
         match tenant.isolation {
             Isolation::Pooled => Ok(self.pool()),
-            Isolation::Siloed => {
-                let names = self.aws.silo_of(&tenant.tenant_id).map_err(unnamed)?;
-                Ok(Home { records: names.table, files: names.bucket })
-            }
+            Isolation::Siloed => self.silo(tenant),
         }
+    }
+
+    /// Where they lie, or would, in a silo.
+    ///
+    /// # Errors
+    /// As [`Self::home`].
+    pub(crate) fn silo(&self, tenant: &TenantItem) -> Result<Home, ControlError> {
+        let names = self.aws.silo_of(&tenant.tenant_id).map_err(unnamed)?;
+        Ok(Home { records: names.table, files: names.bucket })
+    }
+
+    /// How long functions keep what they know of a tenant.
+    pub(crate) fn context_ttl(&self) -> Duration {
+        self.aws.context_ttl()
     }
 
     /// Where those of pooled tenants lie.

@@ -1,0 +1,183 @@
+//! Files of the pool, brought into the silo.
+
+use std::collections::BTreeMap;
+
+use aws_sdk_s3::types::Object;
+use tenant_context::AwsFailure;
+use time::Duration;
+use tokio::task::JoinSet;
+
+use super::Moving;
+use crate::ControlError;
+use crate::file_copy::{Copied, Copier, Listed, Place};
+use crate::item::TenantItem;
+use crate::task::{Outcome, Run};
+
+/// Files of one listing of the pool.
+const PAGE: i32 = 100;
+/// Files that are copied at once.
+const AT_ONCE: usize = 8;
+/// After how long a file is gone on with that a run has no time for: the next run has it.
+const PAUSE: Duration = Duration::seconds(30);
+
+/// The files of a listing.
+#[derive(Debug)]
+pub(super) struct Listing {
+    pub(super) files: Vec<Object>,
+    /// The key behind which there are more.
+    pub(super) next: Option<String>,
+}
+
+impl Run<'_> {
+    /// The tenant's files in a bucket behind a key.
+    pub(super) async fn files_behind(
+        &self,
+        bucket: &str,
+        tenant: &TenantItem,
+        behind: Option<&str>,
+    ) -> Result<Listing, ControlError> {
+        let page = self
+            .stores
+            .s3
+            .list_objects_v2()
+            .bucket(bucket)
+            .prefix(Self::prefix(tenant))
+            .set_start_after(behind.map(str::to_owned))
+            .max_keys(PAGE)
+            .send()
+            .await
+            .map_err(AwsFailure::of("ListObjectsV2 on a bucket of files"))?;
+        let is_last = page.is_truncated() != Some(true);
+        let files = page.contents.unwrap_or_default();
+        let next = files.last().filter(|_| !is_last).and_then(|last| last.key()).map(str::to_owned);
+        Ok(Listing { files, next })
+    }
+
+    /// Makes a page of the silo's files what they are in the pool. The cursor is the key behind which the next page
+    /// begins.
+    pub(super) async fn copy_files(
+        &self,
+        tenant: &TenantItem,
+        moving: &mut Moving,
+    ) -> Result<Outcome, ControlError> {
+        let silo = self.stores.silo(tenant)?.files;
+        let behind = moving.pace.cursor.clone();
+        let Listing { files, next } =
+            self.files_behind(&self.stores.files, tenant, behind.as_deref()).await?;
+        let mut present = self.files_up_to(&silo, tenant, behind, next.as_deref()).await?;
+        let is_due = |object: &Object| {
+            let there = present.get(object.key().unwrap_or_default());
+            there.is_none_or(|there| !is_current(object, there))
+        };
+        let due: Vec<_> = files.iter().filter(|object| is_due(object)).cloned().collect();
+        for object in &files {
+            present.remove(object.key().unwrap_or_default());
+        }
+        for key in present.keys() {
+            let delete = self.stores.s3.delete_object().bucket(&silo).key(key).send().await;
+            delete.map_err(AwsFailure::of("DeleteObject on a silo's bucket"))?;
+        }
+        for some in due.chunks(AT_ONCE) {
+            // Another run finds what has been copied, and goes on behind it.
+            if self.budget.is_spent() || !self.copy_some(&silo, moving, some).await? {
+                moving.pace.next_at = self.now + PAUSE;
+                return Ok(Outcome::Progress);
+            }
+        }
+        moving.pace.cursor = next;
+        if moving.pace.cursor.is_none() {
+            moving.files_copied(self.now);
+        }
+        Ok(Outcome::Progress)
+    }
+
+    /// Copies some files at once. Answers whether all of them are copied, or gone.
+    async fn copy_some(
+        &self,
+        silo: &str,
+        moving: &mut Moving,
+        objects: &[Object],
+    ) -> Result<bool, ControlError> {
+        let copier = Copier { s3: self.stores.s3.clone() };
+        let mut tasks = JoinSet::new();
+        for object in objects {
+            let key = object.key().unwrap_or_default();
+            let from = Place { bucket: self.stores.files.clone(), key: key.to_owned() };
+            let to = Place { bucket: silo.to_owned(), key: key.to_owned() };
+            let (copier, listed, budget) = (copier.clone(), Listed::of(object), self.budget);
+            tasks.spawn(async move { copier.copy(&from, &to, &listed, budget).await });
+        }
+        let mut is_all = true;
+        while let Some(copied) = tasks.join_next().await {
+            let copied =
+                copied.map_err(|error| ControlError::Unreadable("the copy of a file", Box::new(error)))?;
+            match copied? {
+                Copied::Done { source, .. } => {
+                    moving.copied.files += 1;
+                    moving.copied.bytes += u64::try_from(source.size).unwrap_or_default();
+                }
+                Copied::Gone => {}
+                Copied::Unfinished => is_all = false,
+            }
+        }
+        Ok(is_all)
+    }
+
+    /// The tenant's files in a bucket behind one key up to another, or up to the last.
+    async fn files_up_to(
+        &self,
+        bucket: &str,
+        tenant: &TenantItem,
+        behind: Option<String>,
+        last: Option<&str>,
+    ) -> Result<BTreeMap<String, Object>, ControlError> {
+        let mut found = BTreeMap::new();
+        let mut behind = behind;
+        loop {
+            let Listing { files, next } = self.files_behind(bucket, tenant, behind.as_deref()).await?;
+            for object in files {
+                let key = object.key().unwrap_or_default().to_owned();
+                if last.is_none_or(|last| key.as_str() <= last) {
+                    found.insert(key, object);
+                }
+            }
+            behind = next.filter(|next| last.is_none_or(|last| next.as_str() < last));
+            if behind.is_none() {
+                return Ok(found);
+            }
+        }
+    }
+}
+
+/// Whether the silo's file is the pool's as it is now: the same bytes, and copied no earlier than it was written, which
+/// tells of a file that was replaced by one of the same bytes with another type.
+fn is_current(pooled: &Object, siloed: &Object) -> bool {
+    let time = |object: &Object| object.last_modified().map(aws_sdk_s3::primitives::DateTime::as_nanos);
+    Listed::of(pooled) == Listed::of(siloed) && time(pooled) <= time(siloed)
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_s3::primitives::DateTime;
+
+    use super::*;
+
+    fn object(etag: &str, size: i64, seconds: i64) -> Object {
+        let time = DateTime::from_secs(seconds);
+        Object::builder().key("acme/a").e_tag(etag).size(size).last_modified(time).build()
+    }
+
+    #[test]
+    fn a_copy_is_current_with_the_same_bytes_and_no_earlier() {
+        let pooled = object("\"a\"", 1, 10);
+        for (siloed, is_so) in [
+            (object("\"a\"", 1, 10), true),
+            (object("\"a\"", 1, 11), true),
+            (object("\"a\"", 1, 9), false),
+            (object("\"b\"", 1, 11), false),
+            (object("\"a\"", 2, 11), false),
+        ] {
+            assert_eq!(is_current(&pooled, &siloed), is_so, "{siloed:?}");
+        }
+    }
+}
