@@ -62,8 +62,6 @@ pub(crate) enum Copied {
     /// There was no time for all of it, or the file changes all the time. Another run goes on where this one has
     /// stopped; the caller's own is over for this tenant, also where its budget is not spent.
     Unfinished,
-    /// S3 will not copy it as things are: its error's code, as of a file in an archive (`InvalidObjectState`).
-    Refused(String),
 }
 
 /// What has come of one attempt.
@@ -116,8 +114,21 @@ impl Copier {
     /// was listed is copied as it is now; no copy is of both.
     ///
     /// # Errors
-    /// [`ControlError::Aws`].
+    /// [`ControlError::NotCopied`] where S3 will not copy it as things are; [`ControlError::File`] otherwise.
     pub(crate) async fn copy(
+        &self,
+        from: &Place,
+        to: &Place,
+        listed: &Listed,
+        budget: Budget,
+    ) -> Result<Copied, ControlError> {
+        self.try_copy(from, to, listed, budget).await.map_err(|error| {
+            let is_named = matches!(error, ControlError::NotCopied(..));
+            if is_named { error } else { ControlError::File(from.key.clone(), Box::new(error)) }
+        })
+    }
+
+    async fn try_copy(
         &self,
         from: &Place,
         to: &Place,
@@ -136,7 +147,7 @@ impl Copier {
                 Attempt::Done(etag) => return Ok(Copied::Done { etag, source }),
                 Attempt::Gone => return Ok(Copied::Gone),
                 Attempt::Unfinished => return Ok(Copied::Unfinished),
-                Attempt::Refused(code) => return Ok(Copied::Refused(code)),
+                Attempt::Refused(code) => return Err(ControlError::NotCopied(from.key.clone(), code)),
                 Attempt::Spoilt => goes_on = false,
                 Attempt::Changed => match self.look(from).await? {
                     Some(head) => source = listed_in(&head),

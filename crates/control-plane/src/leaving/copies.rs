@@ -2,11 +2,9 @@
 
 use std::fmt::Write as _;
 
-use aws_sdk_s3::types::{EncodingType, Object};
+use aws_sdk_s3::types::Object;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
-use tenant_context::AwsFailure;
-use tenant_store::listed_key;
 use time::{Duration, OffsetDateTime};
 use tokio::task::JoinSet;
 
@@ -15,10 +13,8 @@ use super::{Leaving, Step};
 use crate::ControlError;
 use crate::file_copy::{Copied, Copier, Listed, Place};
 use crate::item::TenantItem;
-use crate::task::{Outcome, Run};
+use crate::task::{Listing, Outcome, Run};
 
-/// Files of one listing.
-const PAGE: i32 = 100;
 /// Longest key that S3 takes, in bytes.
 const LONGEST_KEY: usize = 1_024;
 /// Files that are copied at once.
@@ -49,8 +45,6 @@ enum Copy {
     /// It has been deleted since it was listed.
     Gone,
     Unfinished,
-    /// S3 will not copy it: its name, and the code of the error.
-    Refused(String, String),
     Failed(ControlError),
 }
 
@@ -72,20 +66,10 @@ impl Run<'_> {
         let (mut is_done, mut is_cut, mut is_further) = (false, false, false);
         let mut culprit = None;
         while !is_done && !lines.is_full() {
-            let page = self
-                .stores
-                .s3
-                .list_objects_v2()
-                .bucket(&bucket)
-                .prefix(&prefix)
-                .encoding_type(EncodingType::Url)
-                .set_start_after(leaving.pace.cursor.clone())
-                .max_keys(PAGE)
-                .send()
-                .await
-                .map_err(AwsFailure::of("ListObjectsV2 on a bucket of files"))?;
-            is_done = page.is_truncated() != Some(true);
-            for some in page.contents().chunks(AT_ONCE) {
+            let Listing { files, next } =
+                self.files_behind(&bucket, tenant, leaving.pace.cursor.as_deref()).await?;
+            is_done = next.is_none();
+            for some in files.chunks(AT_ONCE) {
                 let mut done = 0;
                 for copy in self.copy((&bucket, &prefix), leaving, some).await? {
                     match copy {
@@ -96,7 +80,7 @@ impl Run<'_> {
                         }
                         Copy::Gone => {}
                         Copy::Unfinished => is_cut = true,
-                        Copy::Refused(..) | Copy::Failed(_) => culprit = Some(copy),
+                        Copy::Failed(error) => culprit = Some(error),
                     }
                     if is_cut || culprit.is_some() {
                         break;
@@ -104,7 +88,7 @@ impl Run<'_> {
                     done += 1;
                 }
                 if let Some(last) = some.iter().take(done).next_back() {
-                    leaving.pace.cursor = Some(key_of(last)?);
+                    leaving.pace.cursor = last.key().map(str::to_owned);
                     is_further = true;
                 }
                 is_cut |= culprit.is_some();
@@ -124,13 +108,8 @@ impl Run<'_> {
         match culprit {
             // What is copied is told of first. The next step begins with the one that is in the way.
             Some(_) if is_further => return Ok(Outcome::Progress),
-            Some(Copy::Refused(name, code)) => {
-                return Ok(Outcome::Standstill(format!(
-                    "S3 does not copy the file {name} ({code}): make it one that can be copied, or delete it"
-                )));
-            }
-            Some(Copy::Failed(error)) => return Err(error),
-            Some(Copy::Done(_) | Copy::Gone | Copy::Unfinished) | None => {}
+            Some(error) => return Err(error),
+            None => {}
         }
         if is_cut {
             leaving.pace.next_at = self.now + PAUSE;
@@ -151,7 +130,7 @@ impl Run<'_> {
         let copier = Copier { s3: self.stores.s3.clone() };
         let mut tasks = JoinSet::new();
         for (place, object) in objects.iter().enumerate() {
-            let key = key_of(object)?;
+            let key = object.key().unwrap_or_default().to_owned();
             let name = key.strip_prefix(prefix).unwrap_or(&key).to_owned();
             let short = short_key(&leaving.export.prefix, &name);
             let last_modified = object
@@ -174,8 +153,7 @@ impl Run<'_> {
                     }
                     Ok(Copied::Gone) => Copy::Gone,
                     Ok(Copied::Unfinished) => Copy::Unfinished,
-                    Ok(Copied::Refused(code)) => Copy::Refused(name, code),
-                    Err(error) => Copy::Failed(ControlError::File(name, Box::new(error))),
+                    Err(error) => Copy::Failed(error),
                 };
                 (place, copy)
             });
@@ -189,11 +167,6 @@ impl Run<'_> {
         copies.sort_by_key(|(place, _)| *place);
         Ok(copies.into_iter().map(|(_, copy)| copy).collect())
     }
-}
-
-/// The key of a listed file.
-fn key_of(object: &Object) -> Result<String, ControlError> {
-    object.key().and_then(listed_key).ok_or(ControlError::Incomplete("key of a file"))
 }
 
 /// The key of a copy behind the export's prefix, where `files/` and the name would be longer than S3 takes: the name's

@@ -156,7 +156,12 @@ impl Run<'_> {
 
     async fn step(&self, tenant: &TenantItem, mut task: Task) -> Result<TenantItem, ControlError> {
         task.pace_mut().standstill = None;
-        match task.go_on(self, tenant).await? {
+        let outcome = match task.go_on(self, tenant).await {
+            Err(refused @ ControlError::NotCopied(..)) => Outcome::Standstill(refused.to_string()),
+            Err(error) => return Err(error),
+            Ok(outcome) => outcome,
+        };
+        match outcome {
             Outcome::Progress => self.save(tenant, task).await,
             Outcome::Standstill(reason) => {
                 // What the step has done is done again: it has not come to the write that tells of it.
