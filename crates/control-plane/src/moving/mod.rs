@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use tenant_context::Held;
 use time::{Duration, OffsetDateTime};
 
+pub(crate) use digest::Digest;
 pub use request::Moves;
 
 use crate::ControlError;
@@ -22,7 +23,6 @@ use crate::item::TenantItem;
 use crate::provisioning::SOON;
 use crate::silo::{Made, Patience};
 use crate::task::{Outcome, Pace, REVOCATION_HORIZON, Run};
-use digest::Digest;
 
 /// The longest that a request of the data API is at work, beyond which Lambda and API Gateway end it.
 const REQUEST: Duration = Duration::seconds(30);
