@@ -365,7 +365,9 @@ mod tests {
         for step in [Step::CatchUpRecords, Step::CompareRecords, Step::Switch, Step::Resume] {
             assert_eq!(at(step).held(), Some(Held::Writes), "{step:?}");
         }
-        for step in [Step::Settle, Step::CleanItems, Step::Count, Step::Done, Step::RemoveSilo, Step::Abandoned] {
+        for step in
+            [Step::Settle, Step::CleanItems, Step::Count, Step::Done, Step::RemoveSilo, Step::Abandoned]
+        {
             assert_eq!(at(step).held(), None, "{step:?}");
         }
     }

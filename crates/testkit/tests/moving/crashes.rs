@@ -76,7 +76,10 @@ async fn a_crash_after_any_step_of_a_move_ends_in_the_silo_and_nowhere_else() {
         let at = run_to_the_end(&stack, &id, BEGIN).await;
         let told = shown(&stack, &id).await;
         let at_step = format!("behind step {number}");
-        assert_eq!((&told["move"]["stage"], &told["tenant"]["isolation"]), (&"done".into(), &"siloed".into()));
+        assert_eq!(
+            (&told["move"]["stage"], &told["tenant"]["isolation"]),
+            (&"done".into(), &"siloed".into())
+        );
         assert_eq!(place.silo.items(&stack, &id).await, items, "{at_step}");
         assert_eq!(place.silo.files(&stack, &id).await, files, "{at_step}");
         assert_eq!(place.pool.items(&stack, &id).await, [], "{at_step}");

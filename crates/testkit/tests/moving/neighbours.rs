@@ -1,20 +1,24 @@
 //! Tenants whose ids begin each other's, and the longest and shortest ids, beside each other.
 
+use std::collections::BTreeMap;
+
 use serde_json::json;
 use testkit::Stack;
 
-use crate::place::{Pile, Place};
+use crate::place::{Item, Pile, Place};
 use crate::walk::{begin, start, walk_to};
 
 const IDS: [&str; 5] = ["abc", "abc1", "ab0", "abcabcabcabcabcabcab", "abc1abc1abc1abc1abc1"];
 const SMALL: Pile = Pile { records: 4, files: 3 };
 
 /// What lies in both places of a tenant.
-async fn both(stack: &Stack, place: &Place, id: &str) -> String {
+async fn both(stack: &Stack, place: &Place, id: &str) -> Vec<(Vec<Item>, BTreeMap<String, String>)> {
     let (has_table, has_bucket) = place.has_silo(stack).await;
-    let mut found = format!("{:?} {:?}", place.pool.items(stack, id).await, place.pool.files(stack, id).await);
-    if has_table && has_bucket {
-        found += &format!(" {:?} {:?}", place.silo.items(stack, id).await, place.silo.files(stack, id).await);
+    let mut found = Vec::new();
+    for home in
+        [Some(&place.pool), Some(&place.silo).filter(|_| has_table && has_bucket)].into_iter().flatten()
+    {
+        found.push((home.items(stack, id).await, home.files(stack, id).await));
     }
     found
 }

@@ -75,7 +75,10 @@ async fn a_tenant_that_moves_is_changed_but_not_offboarded() {
     walk_to(&stack, "acme", "copy").await;
     let refused = stack.as_admin("DELETE", "/tenants/acme", "").await;
     assert_eq!(refused.status, 409, "{refused:?}");
-    assert!(refused.json()["detail"].as_str().expect("a detail").contains("A move into a silo"), "{refused:?}");
+    assert!(
+        refused.json()["detail"].as_str().expect("a detail").contains("A move into a silo"),
+        "{refused:?}"
+    );
     for (body, member, value) in [
         (r#"{"tier":"standard"}"#, "tier", "standard"),
         (r#"{"status":"suspended","status_reason":"unpaid"}"#, "status", "suspended"),
