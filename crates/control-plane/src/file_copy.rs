@@ -245,6 +245,10 @@ pub(crate) fn plain_tag(tag: Option<&str>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use aws_sdk_s3::error::ErrorMetadata;
+    use aws_sdk_s3::operation::copy_object::CopyObjectError;
+    use aws_sdk_s3::primitives::SdkBody;
+
     use super::*;
 
     fn listed(etag: &str, size: i64) -> Listed {
@@ -263,5 +267,28 @@ mod tests {
     fn a_source_is_written_so_that_s3_reads_the_same_name() {
         let place = Place { bucket: "files".into(), key: "acme/a b/ü+%.txt".into() };
         assert_eq!(place.source(), "files/acme/a%20b/%C3%BC%2B%25.txt");
+    }
+
+    #[test]
+    fn what_s3_refuses_is_told_by_its_code_and_what_passes_by_itself_is_a_failure() {
+        let answered = |status: u16, code: Option<&'static str>| {
+            let mut metadata = ErrorMetadata::builder();
+            if let Some(code) = code {
+                metadata = metadata.code(code);
+            }
+            let response = HttpResponse::new(status.try_into().unwrap(), SdkBody::empty());
+            let error = CopyObjectError::generic(metadata.build());
+            refused("CopyObject", SdkError::service_error(error, response))
+        };
+        for (status, code, told) in [
+            (403, Some("InvalidObjectState"), "InvalidObjectState"),
+            (400, Some("InvalidRequest"), "InvalidRequest"),
+            (400, None, "HTTP 400"),
+        ] {
+            assert!(matches!(answered(status, code), Ok(Attempt::Refused(code)) if code == told), "{told}");
+        }
+        for (status, code) in [(503, Some("SlowDown")), (500, Some("InternalError")), (500, None)] {
+            assert!(matches!(answered(status, code), Err(ControlError::Aws(_))), "{status}");
+        }
     }
 }

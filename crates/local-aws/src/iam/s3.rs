@@ -9,7 +9,7 @@ use s3s::path::S3Path;
 use super::{Call, Value};
 
 /// Headers that are condition keys by their own names.
-const HEADER_KEYS: [(&str, &str); 12] = [
+const HEADER_KEYS: [(&str, &str); 13] = [
     ("x-amz-acl", "s3:x-amz-acl"),
     ("x-amz-content-sha256", "s3:x-amz-content-sha256"),
     ("x-amz-copy-source", "s3:x-amz-copy-source"),
@@ -20,6 +20,7 @@ const HEADER_KEYS: [(&str, &str); 12] = [
     ("x-amz-grant-write-acp", "s3:x-amz-grant-write-acp"),
     ("x-amz-metadata-directive", "s3:x-amz-metadata-directive"),
     ("x-amz-server-side-encryption", "s3:x-amz-server-side-encryption"),
+    ("x-amz-server-side-encryption-customer-algorithm", "s3:x-amz-server-side-encryption-customer-algorithm"),
     ("x-amz-storage-class", "s3:x-amz-storage-class"),
     ("x-amz-website-redirect-location", "s3:x-amz-website-redirect-location"),
 ];

@@ -1,8 +1,9 @@
 //! Files that are copied in parts, and files with names that are not easy to list.
 
 use aws_sdk_s3::primitives::ByteStream;
-use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
+use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart, StorageClass};
 use serde_json::Value;
+use testkit::Vended;
 
 use crate::field::{Field, Filling, time_of};
 
@@ -154,4 +155,25 @@ async fn files_whose_names_xml_cannot_hold_or_which_are_as_long_as_can_be_leave_
     assert_eq!(manifest["counts"]["files"], 5);
     let names: Vec<_> = listed(&field, &export).await.iter().map(|line| line["name"].clone()).collect();
     assert!(names.contains(&long.into()) && names.contains(&"\u{1}".into()), "{names:?}");
+}
+
+#[tokio::test]
+async fn handed_out_credentials_put_no_file_where_s3_would_not_copy_it_from() {
+    let field = Field::start().await;
+    let subject = field.tenant("abc", Filling { records: 0, files: 0 }).await;
+    let credentials = field.call(&subject.value, "POST", "/credentials", &[], r#"{"access":"write"}"#).await;
+    let vended = Vended::of(&credentials);
+    let put = |class: Option<StorageClass>| {
+        let put =
+            vended.s3(&field).put_object().bucket(&vended.bucket).key("abc/file").set_storage_class(class);
+        put.body(vec![0].into()).send()
+    };
+    for class in [None, Some(StorageClass::Standard)] {
+        let allowed = put(class.clone()).await;
+        assert!(allowed.is_ok(), "{class:?}: {allowed:?}");
+    }
+    for class in [StorageClass::Glacier, StorageClass::DeepArchive] {
+        let refused = put(Some(class)).await.expect_err("an archive").into_service_error();
+        assert_eq!(refused.meta().code(), Some("AccessDenied"));
+    }
 }
