@@ -1,12 +1,13 @@
 //! The export of files.
 
 use aws_sdk_s3::types::Object;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tenant_context::AwsFailure;
 use time::{Duration, OffsetDateTime};
 use tokio::task::JoinSet;
 
 use super::lines::Lines;
+use super::manifest::FILES;
 use super::{Leaving, Step};
 use crate::ControlError;
 use crate::file_copy::{Copied, Copier, Listed, Place};
@@ -21,12 +22,12 @@ const AT_ONCE: usize = 8;
 const PAUSE: Duration = Duration::seconds(30);
 
 /// A file, as the export lists it.
-#[derive(Debug, Serialize)]
-struct ExportedFile {
-    name: String,
-    size: i64,
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct ExportedFile {
+    pub(crate) name: String,
+    pub(crate) size: i64,
     /// The entity tag of the copy.
-    etag: String,
+    pub(crate) etag: String,
     /// That of the tenant's file. It is the same, but where S3 makes tags of its own.
     source_etag: String,
     #[serde(with = "time::serde::rfc3339")]
@@ -120,7 +121,7 @@ impl Run<'_> {
             let from = Place { bucket: bucket.to_owned(), key: key.to_owned() };
             let to = Place {
                 bucket: leaving.export.bucket.clone(),
-                key: format!("{}files/{name}", leaving.export.prefix),
+                key: format!("{}{FILES}{name}", leaving.export.prefix),
             };
             let (copier, listed, budget) = (copier.clone(), Listed::of(object), self.budget);
             tasks.spawn(async move {

@@ -22,6 +22,8 @@ use crate::ControlError;
 use crate::item::TenantItem;
 use crate::task::{Outcome, Pace, Run};
 
+pub(crate) use copies::ExportedFile;
+pub(crate) use manifest::{FILES, FORMAT};
 pub(crate) use partitions::Emptied;
 pub use request::Departures;
 
