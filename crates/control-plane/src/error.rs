@@ -89,6 +89,12 @@ pub enum ControlError {
     /// An answer lacks what it always has, or not all was done that was asked for.
     #[error("an answer of AWS is incomplete: {0}")]
     Incomplete(&'static str),
+    /// A file could not be copied.
+    #[error("the file {0} could not be copied")]
+    File(String, #[source] Box<Self>),
+    /// S3 will not copy a file as things are, for a reason that its error's code tells.
+    #[error("S3 does not copy the file {0} ({1}): make it one that can be copied, or delete it")]
+    NotCopied(String, String),
     /// A table or bucket was to be deleted that is not of a silo.
     #[error("{0} is no name of a silo's, and is not deleted")]
     NotOfSilo(String),
@@ -187,6 +193,8 @@ impl From<ControlError> for Problem {
             | ControlError::Unreadable(..)
             | ControlError::Unprocessed(_)
             | ControlError::Incomplete(_)
+            | ControlError::File(..)
+            | ControlError::NotCopied(..)
             | ControlError::NotOfSilo(_)
             | ControlError::Random(_) => Problem::internal(error),
             ControlError::Aws(failure) => failure.into(),

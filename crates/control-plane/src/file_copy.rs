@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::Builder;
+use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::config::timeout::TimeoutConfig;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::operation::head_object::HeadObjectOutput;
@@ -70,6 +71,8 @@ enum Attempt {
     Done(String),
     Gone,
     Unfinished,
+    /// The code of S3's error.
+    Refused(String),
     /// The file is not the listed one any more.
     Changed,
     /// What an earlier attempt has left is of something else.
@@ -111,8 +114,21 @@ impl Copier {
     /// was listed is copied as it is now; no copy is of both.
     ///
     /// # Errors
-    /// [`ControlError::Aws`].
+    /// [`ControlError::NotCopied`] where S3 will not copy it as things are; [`ControlError::File`] otherwise.
     pub(crate) async fn copy(
+        &self,
+        from: &Place,
+        to: &Place,
+        listed: &Listed,
+        budget: Budget,
+    ) -> Result<Copied, ControlError> {
+        self.try_copy(from, to, listed, budget).await.map_err(|error| {
+            let is_named = matches!(error, ControlError::NotCopied(..));
+            if is_named { error } else { ControlError::File(from.key.clone(), Box::new(error)) }
+        })
+    }
+
+    async fn try_copy(
         &self,
         from: &Place,
         to: &Place,
@@ -131,6 +147,7 @@ impl Copier {
                 Attempt::Done(etag) => return Ok(Copied::Done { etag, source }),
                 Attempt::Gone => return Ok(Copied::Gone),
                 Attempt::Unfinished => return Ok(Copied::Unfinished),
+                Attempt::Refused(code) => return Err(ControlError::NotCopied(from.key.clone(), code)),
                 Attempt::Spoilt => goes_on = false,
                 Attempt::Changed => match self.look(from).await? {
                     Some(head) => source = listed_in(&head),
@@ -167,10 +184,7 @@ impl Copier {
                 let etag = plain_tag(copied.copy_object_result().and_then(|result| result.e_tag()));
                 Ok(Attempt::Done(etag))
             }
-            Err(error) => {
-                let known = source_gone(&error);
-                known.map_or_else(|| Err(AwsFailure::of("CopyObject of a file")(error).into()), Ok)
-            }
+            Err(error) => source_gone(&error).map_or_else(|| refused("CopyObject of a file", error), Ok),
         }
     }
 
@@ -200,8 +214,22 @@ fn source_gone<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> Option<Att
     }
 }
 
+/// What an error means that says nothing of the source: a failure that passes by itself, or S3's refusal.
+fn refused<E>(operation: &'static str, error: SdkError<E, HttpResponse>) -> Result<Attempt, ControlError>
+where
+    E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+{
+    let status = status(&error);
+    let code = error.as_service_error().and_then(|error| error.code()).map(str::to_owned);
+    let failure = AwsFailure::of(operation)(error).or_busy(status.is_none_or(|status| status >= 500));
+    if failure.is_busy() {
+        return Err(failure.into());
+    }
+    Ok(Attempt::Refused(code.unwrap_or_else(|| format!("HTTP {}", status.unwrap_or_default()))))
+}
+
 /// The status of an answer: those to HEAD name no error.
-fn status<E>(error: &SdkError<E, aws_sdk_s3::config::http::HttpResponse>) -> Option<u16> {
+fn status<E>(error: &SdkError<E, HttpResponse>) -> Option<u16> {
     error.raw_response().map(|response| response.status().as_u16())
 }
 

@@ -18,7 +18,7 @@ use contract::{File, FileCompletion, FileName, FilePage, UploadId};
 use tenant_context::{Aws, AwsFailure, Bound, FileSizeLimits, OpenError, TenantContext};
 use time::OffsetDateTime;
 
-pub use listing::{FileCursor, FileListing};
+pub use listing::{FileCursor, FileListing, listed_key};
 
 use crate::StoreError;
 use crate::access::{self, Access, Work};

@@ -33,7 +33,7 @@ pub use credentials::Credentials;
 pub use cursor::{Cursor, CursorError, ListScope, Order};
 pub use error::StoreError;
 pub use exported::{Exported, exported_checkpoint, exported_record, imported_checkpoint, imported_record};
-pub use files::{FileCursor, FileListing, Files};
+pub use files::{FileCursor, FileListing, Files, listed_key};
 pub use idempotency::{Idempotency, Made, Once};
 pub use partition::Saved;
 pub use precondition::Precondition;

@@ -5,11 +5,14 @@ use std::sync::Arc;
 
 use aws_sdk_s3::operation::head_object::HeadObjectOutput;
 use aws_sdk_s3::primitives::{ByteStream, DateTime, DateTimeFormat};
-use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart, MultipartUpload, ServerSideEncryption};
+use aws_sdk_s3::types::{
+    CompletedMultipartUpload, CompletedPart, EncodingType, MultipartUpload, ServerSideEncryption,
+};
 use tenant_context::AwsFailure;
+use tenant_store::listed_key;
 use tokio::task::JoinSet;
 
-use super::{Attempt, Copier, Listed, Place, plain_tag, source_gone, status, within};
+use super::{Attempt, Copier, Listed, Place, plain_tag, refused, source_gone, status, within};
 use crate::ControlError;
 use crate::task::Budget;
 
@@ -139,7 +142,7 @@ impl Copier {
         let mut parts = if is_resumed { work.parts_there().await? } else { BTreeMap::new() };
         parts.retain(|number, _| *number <= boundaries.parts(source.size));
         if let Some(end) = work.copy_missing(&mut parts).await? {
-            if matches!(end, Attempt::Gone | Attempt::Changed) {
+            if matches!(end, Attempt::Gone | Attempt::Changed | Attempt::Refused(_)) {
                 self.abort(to, &work.upload_id).await?;
             }
             return Ok(end);
@@ -167,7 +170,7 @@ impl Copier {
                 Some(404) => Ok(Look::Ends(Attempt::Gone)),
                 Some(412) => Ok(Look::Ends(Attempt::Changed)),
                 Some(416) => Ok(Look::NoSuchPart),
-                Some(_) | None => Err(AwsFailure::of("HeadObject of a part of a file")(error).into()),
+                Some(_) | None => refused("HeadObject of a part of a file", error).map(Look::Ends),
             },
         }
     }
@@ -201,10 +204,10 @@ impl Copier {
         goes_on: bool,
     ) -> Result<Option<String>, ControlError> {
         // Those of a key come before those of longer ones.
-        let page = self.s3.list_multipart_uploads().bucket(&to.bucket).prefix(&to.key).send().await;
+        let page = self.s3.list_multipart_uploads().bucket(&to.bucket).prefix(&to.key);
+        let page = page.encoding_type(EncodingType::Url).send().await;
         let page = page.map_err(AwsFailure::of("ListMultipartUploads of a copy"))?;
-        let mut uploads: Vec<_> =
-            page.uploads().iter().filter(|upload| upload.key() == Some(&*to.key)).collect();
+        let mut uploads: Vec<_> = page.uploads().iter().filter(|upload| is_of(upload, &to.key)).collect();
         uploads.sort_by_key(|upload| (upload.initiated().map(nanos), upload.upload_id()));
         let is_usable = |upload: &&MultipartUpload| {
             goes_on && upload.initiated().map(nanos) >= source.last_modified().map(nanos)
@@ -348,7 +351,7 @@ impl Work {
             Err(error) if is_no_such_upload(&error) => Ok(Piece::Ends(Attempt::Unfinished)),
             Err(error) => match source_gone(&error) {
                 Some(attempt) => Ok(Piece::Ends(attempt)),
-                None => Err(AwsFailure::of("UploadPartCopy of a file")(error).into()),
+                None => refused("UploadPartCopy of a file", error).map(Piece::Ends),
             },
         }
     }
@@ -396,6 +399,11 @@ where
     E: aws_sdk_s3::error::ProvideErrorMetadata,
 {
     error.as_service_error().and_then(|error| error.code()) == Some("NoSuchUpload")
+}
+
+/// Whether an upload, as a listing tells of it, is one of the key.
+fn is_of(upload: &MultipartUpload, key: &str) -> bool {
+    upload.key().and_then(listed_key).as_deref() == Some(key)
 }
 
 fn nanos(time: &DateTime) -> i128 {

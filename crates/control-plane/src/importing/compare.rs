@@ -1,13 +1,12 @@
 //! What an import has made, counted as the export has counted it.
 
-use tenant_context::AwsFailure;
 use tenant_store::exported_record;
 use time::Duration;
 
 use super::{Importing, Step};
 use crate::ControlError;
 use crate::item::TenantItem;
-use crate::task::{Outcome, Run};
+use crate::task::{Listing, Outcome, Run};
 
 /// Items of one query.
 const PAGE: i32 = 500;
@@ -44,23 +43,14 @@ impl Run<'_> {
         importing: &mut Importing,
     ) -> Result<Outcome, ControlError> {
         let bucket = self.stores.home(tenant)?.files;
-        let page = self
-            .stores
-            .s3
-            .list_objects_v2()
-            .bucket(bucket)
-            .prefix(Self::prefix(tenant))
-            .set_start_after(importing.pace.cursor.clone())
-            .send()
-            .await
-            .map_err(AwsFailure::of("ListObjectsV2 on a bucket of files"))?;
-        for object in page.contents() {
+        let Listing { files, next } =
+            self.files_behind(&bucket, tenant, importing.pace.cursor.as_deref()).await?;
+        for object in &files {
             importing.found.files += 1;
             importing.found.bytes +=
                 object.size().and_then(|size| u64::try_from(size).ok()).unwrap_or_default();
         }
-        let last = page.contents().last().and_then(|last| last.key()).map(str::to_owned);
-        importing.pace.cursor = last.filter(|_| page.is_truncated() == Some(true));
+        importing.pace.cursor = next;
         if importing.pace.cursor.is_some() {
             return Ok(Outcome::Progress);
         }

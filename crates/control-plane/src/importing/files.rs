@@ -100,7 +100,7 @@ impl Run<'_> {
     ) -> Result<Copies, ControlError> {
         let copier = Copier { s3: self.stores.s3.clone() };
         let mut tasks = JoinSet::new();
-        for ExportedFile { name, size, etag, .. } in files {
+        for ExportedFile { name, key: short, size, etag, .. } in files {
             let key = format!("{}{name}", Self::prefix(tenant));
             if key.len() > MAX_KEY {
                 return Ok(Copies::Refused(format!(
@@ -110,7 +110,10 @@ impl Run<'_> {
             }
             let from = Place {
                 bucket: importing.export.bucket.clone(),
-                key: format!("{}{FILES}{name}", importing.export.prefix),
+                key: match short {
+                    Some(key) => format!("{}{key}", importing.export.prefix),
+                    None => format!("{}{FILES}{name}", importing.export.prefix),
+                },
             };
             let to = Place { bucket: bucket.to_owned(), key };
             let listed = Listed { etag: etag.clone(), size: *size };

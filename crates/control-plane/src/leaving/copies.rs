@@ -1,8 +1,10 @@
 //! The export of files.
 
+use std::fmt::Write as _;
+
 use aws_sdk_s3::types::Object;
 use serde::{Deserialize, Serialize};
-use tenant_context::AwsFailure;
+use sha2::{Digest as _, Sha256};
 use time::{Duration, OffsetDateTime};
 use tokio::task::JoinSet;
 
@@ -12,10 +14,10 @@ use super::{Leaving, Step};
 use crate::ControlError;
 use crate::file_copy::{Copied, Copier, Listed, Place};
 use crate::item::TenantItem;
-use crate::task::{Outcome, Run};
+use crate::task::{Listing, Outcome, Run};
 
-/// Files of one listing.
-const PAGE: i32 = 100;
+/// Longest key that S3 takes, in bytes.
+const LONGEST_KEY: usize = 1_024;
 /// Files that are copied at once.
 const AT_ONCE: usize = 8;
 /// After how long a file is gone on with that a run has no time for: the next run has it.
@@ -25,6 +27,9 @@ const PAUSE: Duration = Duration::seconds(30);
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct ExportedFile {
     pub(crate) name: String,
+    /// The key of the copy behind the export's prefix, where it is not `files/` and the name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) key: Option<String>,
     pub(crate) size: i64,
     /// The entity tag of the copy.
     pub(crate) etag: String,
@@ -41,6 +46,7 @@ enum Copy {
     /// It has been deleted since it was listed.
     Gone,
     Unfinished,
+    Failed(ControlError),
 }
 
 impl Run<'_> {
@@ -53,33 +59,40 @@ impl Run<'_> {
     ) -> Result<Outcome, ControlError> {
         let (prefix, bucket) = (Self::prefix(tenant), self.stores.home(tenant)?.files);
         let mut lines = Lines::default();
-        let (mut is_done, mut is_cut) = (false, false);
+        if !self.budget.is_fresh() {
+            // A step with little time makes a small part, and an export has not room for any number of them.
+            leaving.pace.next_at = self.now + PAUSE;
+            return Ok(Outcome::Progress);
+        }
+        let (mut is_done, mut is_cut, mut is_further) = (false, false, false);
+        let mut culprit = None;
         while !is_done && !lines.is_full() {
-            let page = self
-                .stores
-                .s3
-                .list_objects_v2()
-                .bucket(&bucket)
-                .prefix(&prefix)
-                .set_start_after(leaving.pace.cursor.clone())
-                .max_keys(PAGE)
-                .send()
-                .await
-                .map_err(AwsFailure::of("ListObjectsV2 on a bucket of files"))?;
-            is_done = page.is_truncated() != Some(true);
-            for some in page.contents().chunks(AT_ONCE) {
-                let copied = self.copy((&bucket, &prefix), leaving, some).await?;
-                let done = copied.iter().take_while(|copy| !matches!(copy, Copy::Unfinished)).count();
-                for copy in copied.into_iter().take(done) {
-                    let Copy::Done(file) = copy else { continue };
-                    lines.push(&file)?;
-                    leaving.counts.files += 1;
-                    leaving.counts.bytes += u64::try_from(file.size).unwrap_or_default();
+            let Listing { files, next } =
+                self.files_behind(&bucket, tenant, leaving.pace.cursor.as_deref()).await?;
+            is_done = next.is_none();
+            for some in files.chunks(AT_ONCE) {
+                let mut done = 0;
+                for copy in self.copy((&bucket, &prefix), leaving, some).await? {
+                    match copy {
+                        Copy::Done(file) => {
+                            lines.push(&file)?;
+                            leaving.counts.files += 1;
+                            leaving.counts.bytes += u64::try_from(file.size).unwrap_or_default();
+                        }
+                        Copy::Gone => {}
+                        Copy::Unfinished => is_cut = true,
+                        Copy::Failed(error) => culprit = Some(error),
+                    }
+                    if is_cut || culprit.is_some() {
+                        break;
+                    }
+                    done += 1;
                 }
-                if let Some(last) = some.iter().take(done).next_back().and_then(Object::key) {
-                    leaving.pace.cursor = Some(last.to_owned());
+                if let Some(last) = some.iter().take(done).next_back() {
+                    leaving.pace.cursor = last.key().map(str::to_owned);
+                    is_further = true;
                 }
-                is_cut = done < some.len();
+                is_cut |= culprit.is_some();
                 if is_cut || self.budget.is_spent() {
                     // What is not copied yet is found behind the cursor.
                     is_done = false;
@@ -92,6 +105,12 @@ impl Run<'_> {
         }
         if let Some(reason) = self.put_part(leaving, "files", lines).await? {
             return Ok(Outcome::Standstill(reason));
+        }
+        match culprit {
+            // What is copied is told of first. The next step begins with the one that is in the way.
+            Some(_) if is_further => return Ok(Outcome::Progress),
+            Some(error) => return Err(error),
+            None => {}
         }
         if is_cut {
             leaving.pace.next_at = self.now + PAUSE;
@@ -112,36 +131,71 @@ impl Run<'_> {
         let copier = Copier { s3: self.stores.s3.clone() };
         let mut tasks = JoinSet::new();
         for (place, object) in objects.iter().enumerate() {
-            let key = object.key().unwrap_or_default();
-            let name = key.strip_prefix(prefix).unwrap_or(key).to_owned();
+            let key = object.key().unwrap_or_default().to_owned();
+            let name = key.strip_prefix(prefix).unwrap_or(&key).to_owned();
+            let short = short_key(&leaving.export.prefix, &name);
             let last_modified = object
                 .last_modified()
                 .and_then(|time| OffsetDateTime::from_unix_timestamp(time.secs()).ok())
                 .unwrap_or(OffsetDateTime::UNIX_EPOCH);
-            let from = Place { bucket: bucket.to_owned(), key: key.to_owned() };
+            let from = Place { bucket: bucket.to_owned(), key };
             let to = Place {
                 bucket: leaving.export.bucket.clone(),
-                key: format!("{}{FILES}{name}", leaving.export.prefix),
+                key: match &short {
+                    Some(key) => format!("{}{key}", leaving.export.prefix),
+                    None => format!("{}{FILES}{name}", leaving.export.prefix),
+                },
             };
             let (copier, listed, budget) = (copier.clone(), Listed::of(object), self.budget);
             tasks.spawn(async move {
-                let copy = match copier.copy(&from, &to, &listed, budget).await? {
-                    Copied::Done { etag, source: Listed { etag: source_etag, size } } => {
-                        Copy::Done(ExportedFile { name, size, etag, source_etag, last_modified })
+                let copy = match copier.copy(&from, &to, &listed, budget).await {
+                    Ok(Copied::Done { etag, source: Listed { etag: source_etag, size } }) => {
+                        Copy::Done(ExportedFile { name, key: short, size, etag, source_etag, last_modified })
                     }
-                    Copied::Gone => Copy::Gone,
-                    Copied::Unfinished => Copy::Unfinished,
+                    Ok(Copied::Gone) => Copy::Gone,
+                    Ok(Copied::Unfinished) => Copy::Unfinished,
+                    Err(error) => Copy::Failed(error),
                 };
-                Ok::<_, ControlError>((place, copy))
+                (place, copy)
             });
         }
         let mut copies = Vec::with_capacity(objects.len());
         while let Some(copied) = tasks.join_next().await {
             let copied =
                 copied.map_err(|error| ControlError::Unreadable("the copy of a file", Box::new(error)))?;
-            copies.push(copied?);
+            copies.push(copied);
         }
         copies.sort_by_key(|(place, _)| *place);
         Ok(copies.into_iter().map(|(_, copy)| copy).collect())
+    }
+}
+
+/// The key of a copy behind the export's prefix, where `files/` and the name would be longer than S3 takes: the name's
+/// digest stands for it.
+fn short_key(prefix: &str, name: &str) -> Option<String> {
+    let is_short = prefix.len() + "files/".len() + name.len() <= LONGEST_KEY;
+    (!is_short).then(|| {
+        let digest = Sha256::digest(name.as_bytes()).iter().fold(String::new(), |mut hex, byte| {
+            // Writing to a string cannot fail.
+            let _ = write!(hex, "{byte:02x}");
+            hex
+        });
+        format!("long-names/{digest}")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_copy_of_a_file_with_a_long_name_has_a_key_that_s3_takes() {
+        let prefix = "abc/000004/";
+        let longest = LONGEST_KEY - prefix.len() - "files/".len();
+        assert_eq!(short_key(prefix, &"n".repeat(longest)), None);
+        let names = [format!("{}a", "n".repeat(longest)), format!("{}b", "n".repeat(longest))];
+        let keys = names.map(|name| short_key(prefix, &name).unwrap());
+        assert!(keys.iter().all(|key| key.starts_with("long-names/") && key.len() < 100), "{keys:?}");
+        assert_ne!(keys[0], keys[1]);
     }
 }

@@ -1,11 +1,10 @@
 //! The comparison of both sides by count and checksum, each read by itself from its beginning.
 
-use super::files::Listing;
 use super::{Moving, Step};
 use crate::ControlError;
 use crate::file_copy::Listed;
 use crate::item::TenantItem;
-use crate::task::{Outcome, Run};
+use crate::task::{Listing, Outcome, Run};
 
 /// Items of one page. A page has a megabyte at most.
 const PAGE: i32 = 500;

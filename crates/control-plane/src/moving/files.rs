@@ -11,48 +11,14 @@ use super::Moving;
 use crate::ControlError;
 use crate::file_copy::{Copied, Copier, Listed, Place};
 use crate::item::TenantItem;
-use crate::task::{Outcome, Run};
+use crate::task::{Listing, Outcome, Run};
 
-/// Files of one listing of the pool.
-const PAGE: i32 = 100;
 /// Files that are copied at once.
 const AT_ONCE: usize = 8;
 /// After how long a file is gone on with that a run has no time for: the next run has it.
 const PAUSE: Duration = Duration::seconds(30);
 
-/// The files of a listing.
-#[derive(Debug)]
-pub(super) struct Listing {
-    pub(super) files: Vec<Object>,
-    /// The key behind which there are more.
-    pub(super) next: Option<String>,
-}
-
 impl Run<'_> {
-    /// The tenant's files in a bucket behind a key.
-    pub(super) async fn files_behind(
-        &self,
-        bucket: &str,
-        tenant: &TenantItem,
-        behind: Option<&str>,
-    ) -> Result<Listing, ControlError> {
-        let page = self
-            .stores
-            .s3
-            .list_objects_v2()
-            .bucket(bucket)
-            .prefix(Self::prefix(tenant))
-            .set_start_after(behind.map(str::to_owned))
-            .max_keys(PAGE)
-            .send()
-            .await
-            .map_err(AwsFailure::of("ListObjectsV2 on a bucket of files"))?;
-        let is_last = page.is_truncated() != Some(true);
-        let files = page.contents.unwrap_or_default();
-        let next = files.last().filter(|_| !is_last).and_then(|last| last.key()).map(str::to_owned);
-        Ok(Listing { files, next })
-    }
-
     /// Makes a page of the silo's files what they are in the pool. The cursor is the key behind which the next page
     /// begins.
     pub(super) async fn copy_files(

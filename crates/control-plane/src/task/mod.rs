@@ -4,6 +4,7 @@
 //! again. Behind each of them the tenant's item says what is next. A tenant has one task at a time; one that is over
 //! stays to be told of until the next begins.
 
+mod listing;
 mod partition;
 mod run;
 mod stores;
@@ -12,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use tenant_context::Held;
 use time::{Duration, OffsetDateTime};
 
+pub(crate) use listing::Listing;
 pub(crate) use partition::{Item, Partition};
 pub(crate) use run::{Budget, Outcome, Run};
 pub(crate) use stores::{Home, Stores, patient_s3, unnamed};

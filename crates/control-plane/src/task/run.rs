@@ -20,7 +20,7 @@ const BUDGET: Duration = Duration::from_secs(25);
 /// When the last call of a run is over: a little before the function's time is.
 const END: Duration = Duration::from_secs(52);
 /// A run that is no older has time for a call that takes long.
-const FRESH: Duration = Duration::from_secs(10);
+const FRESH: Duration = Duration::from_secs(15);
 
 /// The oldest event that a run is begun with (`MaximumEventAgeInSeconds`).
 const OLDEST_EVENT: TimeSpan = TimeSpan::seconds(60);
@@ -52,7 +52,7 @@ impl Budget {
         self.age + TimeSpan::try_from(self.begun.elapsed()).unwrap_or(OLDEST_EVENT) + TimeSpan::SECOND
     }
 
-    /// Whether the run has just begun.
+    /// Whether the run has begun a short while ago.
     pub(crate) fn is_fresh(self) -> bool {
         self.begun.elapsed() < FRESH
     }
@@ -156,7 +156,12 @@ impl Run<'_> {
 
     async fn step(&self, tenant: &TenantItem, mut task: Task) -> Result<TenantItem, ControlError> {
         task.pace_mut().standstill = None;
-        match task.go_on(self, tenant).await? {
+        let outcome = match task.go_on(self, tenant).await {
+            Err(refused @ ControlError::NotCopied(..)) => Outcome::Standstill(refused.to_string()),
+            Err(error) => return Err(error),
+            Ok(outcome) => outcome,
+        };
+        match outcome {
             Outcome::Progress => self.save(tenant, task).await,
             Outcome::Standstill(reason) => {
                 // What the step has done is done again: it has not come to the write that tells of it.

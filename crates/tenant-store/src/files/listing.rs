@@ -1,5 +1,6 @@
 //! Lists of files: what is asked for, where they go on, and how S3 answers names.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use aws_sdk_s3::operation::list_objects_v2::ListObjectsV2Output;
@@ -135,13 +136,18 @@ pub(super) fn folded(prefix: &CommonPrefix, tenant: &str) -> Option<FilePrefix> 
     within(prefix.prefix()?, tenant)?.parse().ok()
 }
 
-/// What follows the tenant's prefix in a key that S3 has encoded as a form's value is (`EncodingType`):
-/// S3 names keys so where XML could not hold them.
+/// What follows the tenant's prefix in a key as S3 lists it.
 fn within(encoded: &str, tenant: &str) -> Option<String> {
+    listed_key(encoded)?.strip_prefix(tenant).map(str::to_owned)
+}
+
+/// A key that a listing of S3 has encoded as a form's value is (`EncodingType`): S3 names keys so where XML could not
+/// hold them. None for what is no UTF-8, which no key is.
+#[must_use]
+pub fn listed_key(encoded: &str) -> Option<String> {
     // A plus sign itself is encoded.
     let text = encoded.replace('+', " ");
-    let key = percent_decode_str(&text).decode_utf8().ok()?;
-    key.strip_prefix(tenant).map(str::to_owned)
+    percent_decode_str(&text).decode_utf8().ok().map(Cow::into_owned)
 }
 
 #[cfg(test)]

@@ -28,12 +28,13 @@ const STEPS: &[&str] = &[
     "apigateway:DELETE /apikeys/{}",
     COMMIT,
     BATCH,
-    COMMIT,
     BATCH,
     COMMIT,
     "s3:DELETE",
     COMMIT,
     "s3:POST",
+    COMMIT,
+    // There is no silo to be removed.
     COMMIT,
 ];
 

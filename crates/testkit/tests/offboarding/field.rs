@@ -4,8 +4,10 @@ use std::collections::{BTreeSet, HashMap};
 use std::ops::Deref;
 
 use aws_sdk_dynamodb::types::{AttributeValue, PutRequest, WriteRequest};
+use aws_sdk_s3::types::EncodingType;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
+use tenant_store::listed_key;
 use testkit::Stack;
 
 /// A stack on which every request is made at six o'clock, and whose functions ask for the context of each.
@@ -65,15 +67,26 @@ impl Field {
         Self { stack }
     }
 
+    /// Onboards a pooled tenant with something of every kind.
+    pub(crate) async fn tenant(&self, id: &str, filling: Filling) -> Subject {
+        self.tenant_in(id, "pooled", filling).await
+    }
+
     /// Onboards a tenant that has something of every kind: records, one item that is none, checkpoints of two keys, a
     /// request with an `Idempotency-Key`, usage, files, an unfinished upload, and a key that it has no longer.
-    pub(crate) async fn tenant(&self, id: &str, filling: Filling) -> Subject {
+    pub(crate) async fn tenant_in(&self, id: &str, isolation: &str, filling: Filling) -> Subject {
         let body = json!({
             "tenant_id": id, "name": format!("Name of {id}"), "email": format!("owner@{id}.example"), "tier": "free",
-            "contact": {"phone": format!("phone@{id}.example")},
+            "contact": {"phone": format!("phone@{id}.example")}, "isolation": isolation,
         });
         let made = self.as_admin("POST", "/tenants", &body.to_string()).await;
-        assert_eq!(made.status, 201, "{made:?}");
+        if isolation == "siloed" {
+            assert_eq!(made.status, 202, "{made:?}");
+            let event = json!({ "tenant_id": id, "time": time_of(0) }).to_string();
+            self.inner().invoke("tenants-reconcile", event.into()).await.expect("an answer");
+        } else {
+            assert_eq!(made.status, 201, "{made:?}");
+        }
         let of = |answer: &Value, name: &str| answer["api_key"][name].as_str().expect("a text").to_owned();
         let (first, value) = (of(&made.json(), "api_key_id"), of(&made.json(), "value"));
         let mut keys = vec![first];
@@ -92,12 +105,23 @@ impl Field {
         assert_eq!(self.call(&value, "PUT", "/checkpoints/one", &[], "[1]").await.status, 201);
         let once = [("idempotency-key", "once")];
         assert_eq!(self.call(&value, "POST", "/records/notes", &once, "{}").await.status, 201);
-        self.fill(id, filling).await;
+        self.fill(id, self.home(id, isolation), filling).await;
         Subject { id: id.to_owned(), keys, value }
     }
 
-    async fn fill(&self, id: &str, filling: Filling) {
-        let (records, files) = (&self.state().tables["records"], &self.state().buckets["files"]);
+    /// The table and the bucket of a tenant.
+    pub(crate) fn home(&self, id: &str, isolation: &str) -> (String, String) {
+        let state = self.state();
+        if isolation == "siloed" {
+            let bucket = format!("tenantry-silo-{id}-{}-{}", state.account_id, state.region);
+            (format!("tenantry-silo-{id}-records"), bucket)
+        } else {
+            (state.tables["records"].clone(), state.buckets["files"].clone())
+        }
+    }
+
+    async fn fill(&self, id: &str, (records, files): (String, String), filling: Filling) {
+        let (records, files) = (&records, &files);
         let dynamodb = self.aws().dynamodb().clone();
         let mut items: Vec<_> =
             (0..filling.records).map(|number| record(id, &format!("bulk#{number:05}"))).collect();
@@ -177,8 +201,18 @@ impl Field {
         let mut found = Vec::new();
         let keys: BTreeSet<_> = subject.keys.iter().map(String::as_str).collect();
         let named = |item: &Item, name: &str| item.get(name).and_then(|value| value.as_s().ok()).cloned();
-        for table in ["records", "checkpoints", "idempotency", "usage", "api-keys"] {
-            for item in self.items(&self.state().tables[table]).await {
+        let (own_table, own_bucket) = self.home(&subject.id, "siloed");
+        let pages = self.aws().dynamodb().list_tables().into_paginator().items();
+        let tables: Vec<_> = pages.send().try_collect().await.expect("the tables can be listed");
+        let mut kinds = ["records", "checkpoints", "idempotency", "usage", "api-keys"]
+            .map(|table| (table, self.state().tables[table].clone()))
+            .to_vec();
+        if tables.contains(&own_table) {
+            found.push(format!("table {own_table}"));
+            kinds.push(("records", own_table));
+        }
+        for (table, name) in kinds {
+            for item in self.items(&name).await {
                 let is_tenants = named(&item, "tenant_id").is_some_and(|id| id == subject.id);
                 let is_keys = named(&item, "api_key_id").is_some_and(|key| keys.contains(key.as_str()));
                 if is_tenants || is_keys {
@@ -188,16 +222,25 @@ impl Field {
                 }
             }
         }
-        let (s3, files) = (self.s3(None), &self.state().buckets["files"]);
-        let prefix = format!("{}/", subject.id);
-        let mut pages = s3.list_objects_v2().bucket(files).prefix(&prefix).into_paginator().send();
-        while let Some(page) = pages.next().await {
-            let page = page.expect("the bucket can be read");
-            found.extend(page.contents().iter().map(|object| format!("file {:?}", object.key())));
+        let s3 = self.s3(None);
+        let mut buckets = vec![self.state().buckets["files"].clone()];
+        let known = s3.list_buckets().send().await.expect("the buckets can be listed");
+        if known.buckets().iter().any(|bucket| bucket.name() == Some(&own_bucket)) {
+            found.push(format!("bucket {own_bucket}"));
+            buckets.push(own_bucket);
         }
-        let uploads = s3.list_multipart_uploads().bucket(files).prefix(&prefix).send().await;
-        let uploads = uploads.expect("the bucket can be read");
-        found.extend(uploads.uploads().iter().map(|upload| format!("upload {:?}", upload.key())));
+        let prefix = format!("{}/", subject.id);
+        for bucket in &buckets {
+            let pages = s3.list_objects_v2().bucket(bucket).prefix(&prefix).encoding_type(EncodingType::Url);
+            let mut pages = pages.into_paginator().send();
+            while let Some(page) = pages.next().await {
+                let page = page.expect("the bucket can be read");
+                found.extend(page.contents().iter().map(|object| format!("file {:?}", object.key())));
+            }
+            let uploads = s3.list_multipart_uploads().bucket(bucket).prefix(&prefix).send().await;
+            let uploads = uploads.expect("the bucket can be read");
+            found.extend(uploads.uploads().iter().map(|upload| format!("upload {:?}", upload.key())));
+        }
         let gateway = self.inner().keys();
         let own = format!("tenantry-{}-", subject.id);
         for key in gateway.list("", None, 500).items {
@@ -256,6 +299,7 @@ impl Field {
                     serde_json::from_str(line).unwrap_or_else(|error| panic!("{name}: {error}: {line}"));
                 if kind == "files" {
                     let name = format!("files/{}", line["name"].as_str().expect("a name"));
+                    let name = line["key"].as_str().map_or(name, str::to_owned);
                     let copy = get(&name).await;
                     assert_eq!(
                         copy.e_tag().map(|tag| tag.trim_matches('"')),
@@ -278,11 +322,12 @@ impl Field {
             assert_eq!(manifest["counts"][kind], lines, "{kind}");
         }
         let mut found = BTreeSet::new();
-        let mut pages = s3.list_objects_v2().bucket(bucket).prefix(prefix).into_paginator().send();
+        let pages = s3.list_objects_v2().bucket(bucket).prefix(prefix).encoding_type(EncodingType::Url);
+        let mut pages = pages.into_paginator().send();
         while let Some(page) = pages.next().await {
             let page = page.expect("the bucket can be read");
-            let names = page.contents().iter().filter_map(|object| object.key()?.strip_prefix(prefix));
-            found.extend(names.map(str::to_owned));
+            let keys = page.contents().iter().filter_map(|object| listed_key(object.key()?));
+            found.extend(keys.filter_map(|key| key.strip_prefix(prefix).map(str::to_owned)));
         }
         assert_eq!(found, objects, "left what lies there, right what the manifest tells");
         manifest

@@ -2,9 +2,10 @@
 
 mod crashes;
 mod field;
+mod large;
 mod neighbours;
+mod siloed;
 
-use aws_sdk_dynamodb::types::AttributeValue;
 use serde_json::{Value, json};
 use testkit::Vended;
 
@@ -159,21 +160,4 @@ async fn from_the_purge_on_there_is_no_way_back() {
     }
     field.run("2026-11-10T07:20:00Z").await;
     assert_eq!(field.shown("abc").await["tenant"]["status"], "deleted");
-}
-
-#[tokio::test]
-async fn a_tenant_with_a_silo_is_refused_for_now() {
-    let field = Field::start().await;
-    field.tenant("abc", Filling { records: 1, files: 0 }).await;
-    let siloed = AttributeValue::S("siloed".to_owned());
-    let update = field.aws().dynamodb().update_item().table_name(&field.state().tables["tenants"]);
-    let update = update.key("tenant_id", AttributeValue::S("abc".to_owned()));
-    let update = update.update_expression("SET #isolation = :siloed");
-    let update = update.expression_attribute_names("#isolation", "isolation");
-    update.expression_attribute_values(":siloed", siloed).send().await.expect("the tenant is changed");
-    let before = field.contents().await;
-    let refused = field.as_admin("DELETE", "/tenants/abc", "").await;
-    assert_eq!(refused.status, 409, "{refused:?}");
-    assert!(refused.json()["detail"].as_str().is_some_and(|detail| detail.contains("silo")), "{refused:?}");
-    assert_eq!(field.contents().await, before);
 }

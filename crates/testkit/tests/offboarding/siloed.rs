@@ -1,0 +1,92 @@
+//! Siloed tenants that leave: with their table and their bucket.
+
+use serde_json::Value;
+
+use crate::field::{Field, Filling, time_of};
+
+/// The calls by which a siloed tenant's silo is removed.
+const REMOVAL: [&str; 4] =
+    ["dynamodb:UpdateTable", "dynamodb:DeleteTable", "s3:DELETE", "dynamodb:TransactWriteItems"];
+
+#[tokio::test]
+async fn nothing_of_a_siloed_tenant_remains_neither_its_table_nor_its_bucket() {
+    let field = Field::start().await;
+    let subject = field.tenant_in("abc", "siloed", Filling { records: 600, files: 12 }).await;
+    let before = field.remains(&subject).await;
+    for kind in ["table", "bucket", "records", "idempotency", "checkpoints", "file", "upload", "key"] {
+        assert!(before.iter().any(|thing| thing.starts_with(kind)), "there is something to purge: {kind}");
+    }
+    field.leave("abc", 0).await;
+    field.run_until("abc", "deleted").await;
+    assert_eq!(field.remains(&subject).await, [""; 0]);
+    let gone = field.shown("abc").await;
+    assert_eq!(gone["tenant"]["status"], "deleted");
+    let manifest = field.checked_export(&gone["offboarding"]["export"]).await;
+    let counts = &manifest["counts"];
+    assert_eq!((&counts["records"], &counts["files"]), (&601.into(), &12.into()), "{counts}");
+    assert_eq!(manifest["tenant"]["isolation"], "siloed");
+}
+
+#[tokio::test]
+async fn a_crash_after_any_step_of_a_siloed_tenants_offboarding_leaves_no_silo() {
+    let field = Field::start().await;
+    for number in 1.. {
+        let id = format!("s{number:03}");
+        let subject = field.tenant_in(&id, "siloed", Filling { records: 1, files: 1 }).await;
+        field.leave(&id, 0).await;
+        let crash = field.inner().crash_after("tenants-reconcile", number);
+        let mut is_gone = false;
+        for minutes in (70..400).step_by(3) {
+            field.run(&time_of(minutes)).await;
+            is_gone = field.shown(&id).await["tenant"]["status"] == "deleted";
+            if is_gone {
+                break;
+            }
+        }
+        let place = format!("behind step {number}");
+        assert!(is_gone, "{place}: {}", field.shown(&id).await);
+        assert_eq!(field.remains(&subject).await, [""; 0], "{place}");
+        let export = field.shown(&id).await["offboarding"]["export"].clone();
+        let manifest = field.checked_export(&export).await;
+        assert_eq!(manifest["counts"]["records"], 2, "{place}");
+        if !crash.has_happened() {
+            let seen = crash.seen();
+            assert!(seen.windows(REMOVAL.len()).any(|calls| calls == REMOVAL), "{seen:?}");
+            return;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_siloed_tenant_whose_offboarding_is_undone_has_its_silo_as_before() {
+    let field = Field::start().await;
+    let subject = field.tenant_in("abc", "siloed", Filling { records: 3, files: 2 }).await;
+    let before = field.remains(&subject).await;
+    field.leave("abc", 86_400).await;
+    field.run_until("abc", "grace").await;
+    let resumed = field.as_admin("PATCH", "/tenants/abc", r#"{"status":"active"}"#).await;
+    assert_eq!((resumed.status, &resumed.json()["offboarding"]), (200, &Value::Null), "{resumed:?}");
+    assert_eq!(field.remains(&subject).await, before);
+    let record = field.call(&subject.value, "GET", "/records/bulk/00000", &[], "").await;
+    assert_eq!(record.status, 200, "{record:?}");
+    // What is left of the first export is in nobody's way.
+    field.leave("abc", 0).await;
+    field.run_until("abc", "deleted").await;
+    assert_eq!(field.remains(&subject).await, [""; 0]);
+}
+
+#[tokio::test]
+async fn a_pooled_tenants_leftover_silo_goes_with_it() {
+    let field = Field::start().await;
+    let subject = field.tenant_in("abc", "siloed", Filling { records: 1, files: 1 }).await;
+    // As if it had been moved back by hand, and its silo forgotten.
+    let pooled = aws_sdk_dynamodb::types::AttributeValue::S("pooled".to_owned());
+    let update = field.aws().dynamodb().update_item().table_name(&field.state().tables["tenants"]);
+    let update = update.key("tenant_id", aws_sdk_dynamodb::types::AttributeValue::S("abc".to_owned()));
+    let update = update.update_expression("SET #isolation = :pooled");
+    let update = update.expression_attribute_names("#isolation", "isolation");
+    update.expression_attribute_values(":pooled", pooled).send().await.expect("the tenant is changed");
+    field.leave("abc", 0).await;
+    field.run_until("abc", "deleted").await;
+    assert_eq!(field.remains(&subject).await, [""; 0]);
+}
