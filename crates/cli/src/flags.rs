@@ -220,6 +220,17 @@ pub(crate) enum TenantsCommand {
         #[arg(long)]
         yes: bool,
     },
+    /// Move a tenant from the pool into a table and a bucket of its own, or tell where its move stands. It goes on for
+    /// more than an hour, in which nothing is handed out that could change the data; near its end writes wait for some
+    /// minutes.
+    #[command(after_help = "Example: tenantry tenants move-to-silo acme")]
+    MoveToSilo {
+        /// The tenant.
+        tenant_id: TenantId,
+        /// Give the move up, which is possible until the tenant reads its silo.
+        #[arg(long)]
+        abandon: bool,
+    },
 }
 
 /// What to do with keys.
@@ -435,6 +446,8 @@ mod tests {
             "tenants delete acme",
             "tenants delete acme --grace 0 --yes",
             "tenants delete acme --grace 90d",
+            "tenants move-to-silo acme",
+            "tenants move-to-silo acme --abandon",
             "keys create acme",
             "keys create acme --idempotency-key k-1",
             "usage grant acme --requests 500",
@@ -510,6 +523,7 @@ mod tests {
             "tenants delete",
             "tenants delete acme --grace 91d",
             "tenants delete acme --grace 30",
+            "tenants move-to-silo",
             "tenants update acme --if-version 3",
             "tenants update acme --no-contact --contact phone=1",
             "keys create acme --idempotency-key=",

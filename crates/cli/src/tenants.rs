@@ -68,6 +68,12 @@ pub(crate) async fn run(client: &Client, command: TenantsCommand) -> Result<Said
         TenantsCommand::Resume { tenant_id } => {
             change(client, &tenant_id, None, &json!({ "status": "active" })).await
         }
+        TenantsCommand::MoveToSilo { tenant_id, abandon } => {
+            let path = format!("{}/move", path(&tenant_id));
+            let answer = client.control("POST", &path, None, Some(&json!({ "abandon": abandon }))).await?;
+            let text = tenant_text(&answer);
+            Ok(Said::done(answer, text))
+        }
         TenantsCommand::Delete { tenant_id, grace, yes } => {
             let what = format!(
                 "The tenant {tenant_id} will not be served any more, and what it has will be exported, and deleted \
@@ -171,6 +177,7 @@ fn tenant_table(items: &[Value]) -> String {
 fn tenant_text(answer: &Value) -> String {
     let mut shown = tenant_details(&answer["tenant"]);
     shown.extend(offboarding_details(&answer["offboarding"]));
+    shown.extend(move_details(&answer["move"]));
     let mut text = details(&shown);
     if let Some(keys) = answer["keys"].as_array() {
         text.push('\n');
@@ -200,12 +207,40 @@ fn offboarding_details(offboarding: &Value) -> Vec<(&'static str, String)> {
     let counts = &offboarding["counts"];
     let [records, checkpoints, files] =
         ["records", "checkpoints", "files"].map(|member| cell(counts, member));
-    if !offboarding["standstill"].is_null() {
-        shown.push(("standstill", cell(offboarding, "standstill")));
-    }
+    shown.extend(standstill(offboarding));
     shown.push(("export", place));
     shown.push(("exported", format!("{records} records, {checkpoints} checkpoints, {files} files")));
     shown
+}
+
+/// Where a move into a silo stands; nothing where there is none.
+fn move_details(relocation: &Value) -> Vec<(&'static str, String)> {
+    if relocation.is_null() {
+        return Vec::new();
+    }
+    let mut shown = vec![("move", cell(relocation, "stage")), ("next_at", cell(relocation, "next_at"))];
+    shown.extend(standstill(relocation));
+    shown.push(("copied", counts(&relocation["copied"])));
+    if !relocation["compared"].is_null() {
+        shown.push(("compared", counts(&relocation["compared"])));
+    }
+    shown.extend(
+        ["paused_at", "pause_seconds"]
+            .into_iter()
+            .filter(|member| !relocation[member].is_null())
+            .map(|member| (member, cell(relocation, member))),
+    );
+    shown
+}
+
+/// Why a task does not go on, where something is in the way.
+fn standstill(task: &Value) -> Option<(&'static str, String)> {
+    (!task["standstill"].is_null()).then(|| ("standstill", cell(task, "standstill")))
+}
+
+fn counts(counts: &Value) -> String {
+    let [records, files, bytes] = ["records", "files", "bytes"].map(|member| cell(counts, member));
+    format!("{records} records, {files} files of {bytes} bytes")
 }
 
 fn tenant_details(tenant: &Value) -> Vec<(&'static str, String)> {
@@ -259,6 +294,27 @@ mod tests {
         assert!(shown.contains("export        s3://exports/acme/000003/\n"), "{shown}");
         assert!(shown.ends_with("exported      2 records, 1 checkpoints, 0 files\n"), "{shown}");
         assert_eq!(offboarding_details(&Value::Null), []);
+    }
+
+    #[test]
+    fn a_move_is_shown_with_what_has_come_of_it_so_far() {
+        let mut relocation = json!({
+            "stage": "copy", "next_at": "2026-01-01T01:10:00Z", "standstill": null,
+            "copied": { "records": 2, "files": 1, "bytes": 10 }, "compared": null, "paused_at": null,
+            "pause_seconds": null,
+        });
+        assert_eq!(
+            details(&move_details(&relocation)),
+            "move     copy\nnext_at  2026-01-01T01:10:00Z\ncopied   2 records, 1 files of 10 bytes\n"
+        );
+        relocation["standstill"] = "the account may have no further table".into();
+        relocation["compared"] = relocation["copied"].clone();
+        relocation["pause_seconds"] = 125.into();
+        let shown = details(&move_details(&relocation));
+        for line in ["standstill     the account", "compared       2 records", "pause_seconds  125"] {
+            assert!(shown.contains(line), "{shown}");
+        }
+        assert_eq!(move_details(&Value::Null), []);
     }
 
     #[test]

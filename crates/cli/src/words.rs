@@ -44,6 +44,7 @@ impl Words {
             TenantsCommand::Show { tenant_id }
             | TenantsCommand::Suspend { tenant_id, .. }
             | TenantsCommand::Resume { tenant_id }
+            | TenantsCommand::MoveToSilo { tenant_id, .. }
             | TenantsCommand::Delete { tenant_id, .. } => Self::without_tenant(tenant_id),
             TenantsCommand::Update { tenant_id, if_version, .. } => Self {
                 stale: if_version.map(|version| {
@@ -107,6 +108,7 @@ mod tests {
             "tenants suspend acme",
             "tenants resume acme",
             "tenants delete acme",
+            "tenants move-to-silo acme",
             "tenants update acme --tier free",
             "keys create acme",
             "keys list acme",

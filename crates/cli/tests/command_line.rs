@@ -105,6 +105,14 @@ async fn a_tenant_lives_from_its_onboarding_to_its_suspension() {
     let resumed = done(folder, &format!("tenants resume {id}")).await;
     assert_eq!(resumed.value("status"), "active");
 
+    let moving = done(folder, &format!("tenants move-to-silo {id}")).await;
+    assert_eq!((moving.value("move"), moving.value("isolation")), ("silo".to_owned(), "pooled".to_owned()));
+    let refused = tenantry(folder, &format!("tenants delete {id} --yes")).await;
+    assert!(refused.code == 1 && refused.err.contains("A move into a silo goes on"), "{}", refused.err);
+    let given_up = done(folder, &format!("tenants move-to-silo {id} --abandon")).await;
+    assert!(given_up.value("move").starts_with("abandon"), "{}", given_up.out);
+    until(async || done(folder, &format!("tenants show {id}")).await.value("move") == "abandoned").await;
+
     let unasked = tenantry(folder, &format!("tenants delete {id}")).await;
     assert_eq!(unasked.code, 2, "without a terminal it needs --yes: {}", unasked.err);
     let leaving = done(folder, &format!("tenants delete {id} --grace 2d --yes")).await;

@@ -80,7 +80,8 @@ impl Silos {
     }
 
     /// Makes what is missing of a tenant's silo, step by step: the table, the bucket, what is set of the bucket,
-    /// and, once the table can be used, its recovery. What is there is left as it is, or is set to what it is.
+    /// and, once the table can be used, its recovery. What is there is left as it is, or is set to what it is;
+    /// what is in it is taken over by nobody.
     ///
     /// # Errors
     /// [`ControlError::Aws`] for a call that failed and is no [`Made::Refused`].
@@ -99,6 +100,10 @@ impl Silos {
         if bucket != Made::Answers {
             return Ok(bucket);
         }
+        // Nobody writes into a silo before it is made: what is in it is not this tenant's.
+        if self.buckets.holds_any(&names.bucket).await? {
+            return Ok(Made::Refused(left_over("bucket", &names.bucket)));
+        }
         if table == State::Making {
             table = self.tables.ensure(&names.table).await?;
         }
@@ -106,10 +111,29 @@ impl Silos {
             table = self.tables.ensure(&names.table).await?;
         }
         match table {
+            State::Active if self.tables.holds_any(&names.table, tenant).await? => {
+                Ok(Made::Refused(left_over("table", &names.table)))
+            }
             State::Active => self.tables.protect(&names.table).await,
             State::Making => Ok(Made::NotYet),
             State::Refused(reason) => Ok(Made::Refused(reason)),
         }
+    }
+
+    /// What keeps a silo from being removed that was never made to the end: something in it, which is nobody's then. In
+    /// words.
+    pub(crate) async fn left_over(&self, tenant: &TenantId) -> Result<Option<String>, ControlError> {
+        if let Some(table) = self.table(tenant).await?
+            && self.tables.holds_any(&table, tenant).await?
+        {
+            return Ok(Some(left_over("table", &table)));
+        }
+        if let Some(bucket) = self.bucket(tenant).await?
+            && self.buckets.holds_any(&bucket).await?
+        {
+            return Ok(Some(left_over("bucket", &bucket)));
+        }
+        Ok(None)
     }
 
     /// Removes a tenant's silo, with all that is in it. What is not there, and what is another's, is no part of it.
@@ -153,6 +177,12 @@ impl Silos {
     fn names(&self, tenant: &TenantId) -> Result<SiloNames, ControlError> {
         self.aws.silo_of(tenant).map_err(unnamed)
     }
+}
+
+fn left_over(kind: &str, name: &str) -> String {
+    format!(
+        "a {kind} of the name {name} exists and is not empty; find out what is in it, and empty or delete it"
+    )
 }
 
 /// The name, where it is one of a silo's: no other ever comes to a call that deletes a table or a bucket.

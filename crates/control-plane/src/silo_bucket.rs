@@ -66,6 +66,11 @@ impl SiloBuckets {
         Ok(Made::Answers)
     }
 
+    /// Whether the bucket holds anything.
+    pub(crate) async fn holds_any(&self, name: &str) -> Result<bool, ControlError> {
+        Contents { s3: &self.client, bucket: name, prefix: "", account: &self.account }.has_any().await
+    }
+
     /// Deletes the bucket with all that is in it, where it is there. Answers whether it is not there any more.
     pub(crate) async fn remove(&self, name: &str, budget: Budget) -> Result<bool, ControlError> {
         if !self.is_ours(name).await? {

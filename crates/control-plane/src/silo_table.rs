@@ -9,9 +9,10 @@ use aws_sdk_dynamodb::operation::describe_table::DescribeTableError;
 use aws_sdk_dynamodb::operation::update_continuous_backups::UpdateContinuousBackupsError;
 use aws_sdk_dynamodb::operation::update_table::UpdateTableError;
 use aws_sdk_dynamodb::types::{
-    BillingMode, PointInTimeRecoverySpecification, SseSpecification, TableDescription, TableStatus,
+    AttributeValue, BillingMode, PointInTimeRecoverySpecification, Select, SseSpecification,
+    TableDescription, TableStatus,
 };
-use tenant_context::AwsFailure;
+use tenant_context::{AwsFailure, TenantId};
 
 use crate::ControlError;
 use crate::silo::{Made, of_a_silo};
@@ -45,8 +46,16 @@ impl SiloTables {
                 "a table of the name {name} exists and is not one of records; delete it or rename it"
             )));
         }
-        let is_active = table.table_status() == Some(&TableStatus::Active);
-        Ok(if is_active { State::Active } else { State::Making })
+        Ok(match table.table_status() {
+            Some(TableStatus::Active) => State::Active,
+            Some(TableStatus::Creating | TableStatus::Updating | TableStatus::Deleting) | None => {
+                State::Making
+            }
+            // It does not get out of those by itself.
+            Some(other) => State::Refused(format!(
+                "the table {name} exists and cannot be used (DynamoDB: {other}); restore it or delete it"
+            )),
+        })
     }
 
     async fn create(&self, name: &str, pooled: TableDescription) -> Result<State, ControlError> {
@@ -94,13 +103,20 @@ impl SiloTables {
         }
     }
 
+    /// Whether a table that can be used holds anything of the tenant's.
+    pub(crate) async fn holds_any(&self, name: &str, tenant: &TenantId) -> Result<bool, ControlError> {
+        let query = self.dynamodb.query().table_name(name).select(Select::Count).limit(1);
+        let query = query.key_condition_expression("tenant_id = :id");
+        let query = query.expression_attribute_values(":id", AttributeValue::S(tenant.to_string()));
+        let page = query.consistent_read(true).send().await.map_err(AwsFailure::of("Query of a silo"))?;
+        Ok(page.count() > 0)
+    }
+
     /// Deletes the table where it is there, and its protection before. Answers whether it is not there any more.
     pub(crate) async fn remove(&self, name: &str) -> Result<bool, ControlError> {
         let Some(table) = self.own(name).await? else { return Ok(true) };
-        match table.table_status() {
-            Some(TableStatus::Active | TableStatus::Updating) => {}
-            // It is on its way there, or is being deleted.
-            Some(_) | None => return Ok(false),
+        if matches!(table.table_status(), Some(TableStatus::Creating | TableStatus::Deleting)) {
+            return Ok(false);
         }
         let name = of_a_silo(name)?;
         if table.deletion_protection_enabled() == Some(true) {

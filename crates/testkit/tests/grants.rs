@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
 use iam_policy::{By, Effect, Layer};
 use serde_json::{Value, json};
 use testkit::{Stack, own_calls};
@@ -235,20 +236,59 @@ async fn break_off(stack: &Stack, id: &str, key: &str) {
 }
 
 /// Gives a tenant something of every kind that is exported and purged, beside the checkpoint that it has.
-async fn fill(stack: &Stack, id: &str, key: &str) {
+async fn fill(stack: &Stack, id: &str, key: &str, (records, files): (&str, &str)) {
     let tables = &stack.state().tables;
     for (table, keys) in [
-        ("records", [("tenant_id", id), ("sk", "notes#a")]),
-        ("idempotency", [("tenant_id", id), ("route_key", "POST /records#k")]),
-        ("usage", [("api_key_id", key), ("day", "2026-01-01")]),
+        (records, [("tenant_id", id), ("sk", "notes#a")]),
+        (&*tables["idempotency"], [("tenant_id", id), ("route_key", "POST /records#k")]),
+        (&*tables["usage"], [("api_key_id", key), ("day", "2026-01-01")]),
     ] {
-        plant(stack, &tables[table], keys).await;
+        plant(stack, table, keys).await;
     }
-    let (s3, files) = (stack.s3(None), &stack.state().buckets["files"]);
+    let s3 = stack.s3(None);
     let put = s3.put_object().bucket(files).key(format!("{id}/file")).body(b"x".to_vec().into());
     put.send().await.expect("a file");
-    let upload = s3.create_multipart_upload().bucket(files).key(format!("{id}/upload"));
-    upload.send().await.expect("an upload");
+    let parted = begin(&s3, files, &format!("{id}/parted")).await;
+    let part = CompletedPart::builder().part_number(1).e_tag(parted.1).build();
+    let parts = CompletedMultipartUpload::builder().parts(part).build();
+    let complete = s3.complete_multipart_upload().bucket(files).key(format!("{id}/parted"));
+    complete.upload_id(parted.0).multipart_upload(parts).send().await.expect("a file");
+    begin(&s3, files, &format!("{id}/upload")).await;
+}
+
+/// Begins an upload in parts, with one of them. Answers its id and the part's entity tag.
+async fn begin(s3: &aws_sdk_s3::Client, bucket: &str, key: &str) -> (String, String) {
+    let begun = s3.create_multipart_upload().bucket(bucket).key(key).send().await.expect("an upload");
+    let id = begun.upload_id().expect("an id");
+    let put =
+        s3.upload_part().bucket(bucket).key(key).upload_id(id).part_number(1).body(b"x".to_vec().into());
+    (id.to_owned(), put.send().await.expect("a part").e_tag.expect("a tag"))
+}
+
+/// What broken off runs have left of the copy of the tenant's file in parts.
+async fn leave_copies(stack: &Stack, answer: &Value) {
+    let (id, version) = (&answer["tenant"]["tenant_id"], &answer["tenant"]["version"]);
+    let (id, version) = (id.as_str().expect("an id"), version.as_u64().expect("a version"));
+    let key = format!("{id}/{version:06}/files/parted");
+    for _ in 0..2 {
+        begin(&stack.s3(None), &stack.state().buckets["exports"], &key).await;
+    }
+}
+
+/// The tenant that has a silo leaves.
+async fn the_silo_goes(stack: &Stack) {
+    let state = stack.state();
+    let bucket = format!("tenantry-silo-initech-{}-{}", state.account_id, state.region);
+    let key = stack.tenant("initech").api_key_id.clone();
+    fill(stack, "initech", &key, ("tenantry-silo-initech-records", &bucket)).await;
+    let answer = stack.as_admin("DELETE", "/tenants/initech?grace_seconds=0", "").await;
+    assert_eq!(answer.status, 202, "{answer:?}");
+    for time in ["2026-11-24T16:00:00Z", "2026-11-24T16:20:00Z"] {
+        let event = json!({"tenant_id": "initech", "time": time}).to_string();
+        stack.inner().invoke("tenants-reconcile", event.into()).await.expect("an answer");
+    }
+    let gone = stack.as_admin("GET", "/tenants/initech", "").await.json();
+    assert_eq!(gone["tenant"]["status"], "deleted", "{gone}");
 }
 
 /// Each function that changes tenants completes what another one has left, with every call that this takes.
@@ -262,7 +302,8 @@ async fn every_change(stack: &Stack) {
     ] {
         let mut key = onboard(stack, id).await;
         if id == "leaving" {
-            fill(stack, id, &key).await;
+            let state = stack.state();
+            fill(stack, id, &key, (&state.tables["records"], &state.buckets["files"])).await;
         }
         let first = key.clone();
         if id == "revoked" {
@@ -275,6 +316,9 @@ async fn every_change(stack: &Stack) {
         let path = if path.ends_with('/') { format!("{path}{first}") } else { path.to_owned() };
         let answer = stack.as_admin_with(&[("idempotency-key", id)], method, &path, body).await;
         assert_eq!(answer.status, status, "{path}: {answer:?}");
+        if id == "leaving" {
+            leave_copies(stack, &answer.json()).await;
+        }
     }
     let crash = stack.inner().crash_after("admin-tenants-create", 2);
     let body = json!({"tenant_id": "undone", "name": "x", "email": "a@b.example", "tier": "free"});
@@ -331,6 +375,8 @@ async fn roles_grant_what_is_used(mode: &str) {
         own_calls(&stack, tenant).await;
         used(&stack, &mut all);
     }
+    the_silo_goes(&stack).await;
+    used(&stack, &mut all);
     for role in template.roles.iter().map(|role| role.name.as_str()) {
         let used = all.remove(role).unwrap_or_default();
         assert_eq!(granted(&stack, role), used, "{role}: left what is granted, right what is used");

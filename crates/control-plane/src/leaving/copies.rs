@@ -10,10 +10,11 @@ use tokio::task::JoinSet;
 
 use super::lines::Lines;
 use super::manifest::FILES;
-use super::{Leaving, Step};
+use super::{Leaving, Step, purging};
 use crate::ControlError;
 use crate::file_copy::{Copied, Copier, Listed, Place};
 use crate::item::TenantItem;
+use crate::moving::Digest;
 use crate::task::{Listing, Outcome, Run};
 
 /// Longest key that S3 takes, in bytes.
@@ -76,6 +77,8 @@ impl Run<'_> {
                     match copy {
                         Copy::Done(file) => {
                             lines.push(&file)?;
+                            let key = format!("{prefix}{}", file.name);
+                            leaving.exported.add_file(&key, file.size, &file.source_etag);
                             leaving.counts.files += 1;
                             leaving.counts.bytes += u64::try_from(file.size).unwrap_or_default();
                         }
@@ -118,6 +121,39 @@ impl Run<'_> {
         if is_done {
             leaving.enter(Step::ExportManifest);
         }
+        Ok(Outcome::Progress)
+    }
+
+    /// Looks whether the tenant's files are those of the export. Then the purge begins. Else an upload has ended that
+    /// was begun before its URL did, and all is exported again.
+    pub(super) async fn compare_export(
+        &self,
+        tenant: &TenantItem,
+        leaving: &mut Leaving,
+    ) -> Result<Outcome, ControlError> {
+        let bucket = self.stores.home(tenant)?.files;
+        if leaving.pace.cursor.is_none() {
+            leaving.found = Digest::default();
+        }
+        loop {
+            let Listing { files, next } =
+                self.files_behind(&bucket, tenant, leaving.pace.cursor.as_deref()).await?;
+            for file in &files {
+                let Listed { etag, size } = Listed::of(file);
+                leaving.found.add_file(file.key().unwrap_or_default(), size, &etag);
+            }
+            leaving.pace.cursor = next;
+            if leaving.pace.cursor.is_none() {
+                break;
+            }
+            if self.budget.is_spent() {
+                return Ok(Outcome::Progress);
+            }
+        }
+        if leaving.found == leaving.exported {
+            return Ok(purging(tenant, leaving));
+        }
+        leaving.export_again();
         Ok(Outcome::Progress)
     }
 

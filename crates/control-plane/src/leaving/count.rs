@@ -53,7 +53,7 @@ impl Run<'_> {
         {
             return Ok(again(leaving));
         }
-        buried(tenant, leaving)
+        buried(self, tenant, leaving)
     }
 }
 

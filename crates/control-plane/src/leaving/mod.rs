@@ -20,6 +20,7 @@ use time::{Duration, OffsetDateTime};
 
 use crate::ControlError;
 use crate::item::TenantItem;
+use crate::moving::Digest;
 use crate::task::{Outcome, Pace, Run};
 
 pub(crate) use copies::ExportedFile;
@@ -30,6 +31,10 @@ pub use request::Departures;
 /// How long after the purge it is counted what is left: longer than a snapshot of usage that was under way then.
 const SETTLING: Duration = Duration::seconds(600);
 
+/// How long after the tombstone it is counted once more: longer than an upload takes in one piece, and than S3 takes
+/// over the parts of one that was given up while it went on.
+const SECOND_LOOK: Duration = Duration::days(1);
+
 /// What is next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -39,8 +44,10 @@ pub(crate) enum Step {
     ExportFiles,
     /// The manifest is written, and the export is complete with it.
     ExportManifest,
-    /// Nothing until the purge is due.
+    /// Nothing until the purge is due. Then it is looked whether the files are those of the export.
     Grace,
+    /// The beginning of the purge of a tenant that never had anything to export.
+    BeginPurge,
     PurgeGateway,
     /// Records, and requests with an `Idempotency-Key`.
     PurgeItems,
@@ -56,6 +63,8 @@ pub(crate) enum Step {
     CountKeys,
     /// What is left of the tenant.
     Count,
+    /// What has come in of the tenant since it was counted.
+    Recount,
     /// Nothing. It stays so.
     Done,
 }
@@ -90,6 +99,11 @@ pub(crate) struct Leaving {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) parts: Vec<Part>,
     pub(crate) counts: ExportCounts,
+    /// The files of the export, and those that are found when the purge is due.
+    #[serde(default)]
+    pub(crate) exported: Digest,
+    #[serde(default)]
+    pub(crate) found: Digest,
     /// The keys that it had when the purge began.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) keys: Vec<ApiKeyId>,
@@ -115,7 +129,11 @@ impl Leaving {
             Step::ExportCheckpoints => run.export_checkpoints(tenant, self).await,
             Step::ExportFiles => run.export_files(tenant, self).await,
             Step::ExportManifest => run.complete_export(tenant, self).await,
-            Step::Grace => Ok(purging(tenant, self)),
+            Step::Grace => run.compare_export(tenant, self).await,
+            Step::BeginPurge => match run.silos.left_over(&tenant.tenant_id).await? {
+                Some(reason) => Ok(Outcome::Standstill(reason)),
+                None => Ok(purging(tenant, self)),
+            },
             Step::PurgeGateway => run.purge_gateway(tenant, self).await,
             Step::PurgeItems => run.purge_items(tenant, self).await,
             Step::PurgeUploads => run.purge_uploads(tenant, self).await,
@@ -124,7 +142,7 @@ impl Leaving {
             Step::PurgeKeys => run.purge_keys(tenant, self).await,
             Step::ScrubAudit => run.scrub_audit(tenant, self).await,
             Step::CountKeys => run.count_keys(tenant, self).await,
-            Step::Count => run.count(tenant, self).await,
+            Step::Count | Step::Recount => run.count(tenant, self).await,
             Step::Done => Ok(Outcome::Progress),
         }
     }
@@ -140,13 +158,23 @@ impl Leaving {
         self.pace.cursor = None;
     }
 
+    /// Begins the export anew.
+    fn export_again(&mut self) {
+        self.enter(Step::ExportRecords);
+        self.is_exported = false;
+        self.parts.clear();
+        self.counts = ExportCounts::default();
+        (self.exported, self.found) = (Digest::default(), Digest::default());
+    }
+
     fn stage(&self) -> OffboardingStage {
         match self.step {
             Step::ExportRecords | Step::ExportCheckpoints | Step::ExportFiles | Step::ExportManifest => {
                 OffboardingStage::Export
             }
             Step::Grace => OffboardingStage::Grace,
-            Step::PurgeGateway
+            Step::BeginPurge
+            | Step::PurgeGateway
             | Step::PurgeItems
             | Step::PurgeUploads
             | Step::PurgeFiles
@@ -154,7 +182,7 @@ impl Leaving {
             | Step::PurgeKeys
             | Step::ScrubAudit => OffboardingStage::Purge,
             Step::CountKeys | Step::Count => OffboardingStage::Count,
-            Step::Done => OffboardingStage::Deleted,
+            Step::Recount | Step::Done => OffboardingStage::Deleted,
         }
     }
 
@@ -193,21 +221,35 @@ fn purging(tenant: &TenantItem, leaving: &mut Leaving) -> Outcome {
     }
 }
 
-/// The tenant as a tombstone.
-fn buried(tenant: &TenantItem, leaving: &mut Leaving) -> Result<Outcome, ControlError> {
-    leaving.enter(Step::Done);
-    leaving.keys.clear();
-    leaving.pace.lease_until = None;
+/// The tenant as a tombstone, of which it is looked once more later whether anything has come in: an upload that was
+/// begun before its URL ended may end when everything has been counted.
+fn buried(run: &Run<'_>, tenant: &TenantItem, leaving: &mut Leaving) -> Result<Outcome, ControlError> {
+    if leaving.step == Step::Recount {
+        leaving.enter(Step::Done);
+        leaving.keys.clear();
+        leaving.pace.lease_until = None;
+        return Ok(Outcome::Progress);
+    }
+    leaving.enter(Step::Recount);
+    leaving.pace.next_at = run.now + SECOND_LOOK;
+    if tenant.status == TenantStatus::Deleted {
+        return Ok(Outcome::Progress);
+    }
     let status = tenant.status.become_status(TenantStatus::Deleted)?;
     let counts = leaving.counts;
+    let export = if leaving.is_exported {
+        format!(
+            "{} records, {} checkpoints and {} files are in {}",
+            counts.records, counts.checkpoints, counts.files, leaving.export.prefix
+        )
+    } else {
+        "there was nothing to export".to_owned()
+    };
     Ok(Outcome::Change {
         after: Box::new(TenantItem { status, ..tenant.clone() }),
         removed: Vec::new(),
         action: "tenant.delete",
-        detail: format!(
-            "nothing is left; {} records, {} checkpoints and {} files are in {}",
-            counts.records, counts.checkpoints, counts.files, leaving.export.prefix
-        ),
+        detail: format!("nothing is left; {export}"),
     })
 }
 
@@ -227,6 +269,8 @@ mod tests {
             is_exported: false,
             parts: Vec::new(),
             counts: ExportCounts::default(),
+            exported: Digest::default(),
+            found: Digest::default(),
             keys: Vec::new(),
             recounts: 0,
         }
@@ -257,7 +301,7 @@ mod tests {
         for step in [Step::ExportRecords, Step::ExportManifest, Step::Grace] {
             assert!(leaving(step).can_be_undone(), "{step:?}");
         }
-        for step in [Step::PurgeGateway, Step::ScrubAudit, Step::CountKeys, Step::Count, Step::Done] {
+        for step in [Step::BeginPurge, Step::PurgeGateway, Step::CountKeys, Step::Recount, Step::Done] {
             assert!(!leaving(step).can_be_undone(), "{step:?}");
         }
     }

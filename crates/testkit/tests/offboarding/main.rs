@@ -32,6 +32,11 @@ async fn nothing_of_a_tenant_that_has_left_remains_but_its_tombstone_its_audit_a
         (&json!("deleted"), &json!(""), &json!(""))
     );
     assert_eq!((&tenant["contact"], &gone["keys"]), (&json!({}), &json!([])));
+    // It is counted once more a day later.
+    let next_at = gone["offboarding"]["next_at"].as_str().expect("a time");
+    assert!(next_at.starts_with("2026-11-11T07:"), "{next_at}");
+    field.run("2026-11-11T08:00:00Z").await;
+    let gone = field.shown("abc").await;
     assert_eq!(gone["offboarding"]["next_at"], Value::Null);
     let counts = json!({
         "records": 2_601, "raw_records": 1, "checkpoints": 2, "raw_checkpoints": 0, "files": 60, "bytes": 600,
@@ -54,7 +59,7 @@ async fn nothing_of_a_tenant_that_has_left_remains_but_its_tombstone_its_audit_a
     field.run("2027-11-10T12:00:00Z").await;
     assert_eq!(field.contents().await, before);
     let again = field.leave("abc", 0).await;
-    assert_eq!(again, json!({ "tenant": tenant, "keys": [], "offboarding": gone["offboarding"] }));
+    assert_eq!(again, gone);
     let onboarding = json!({"tenant_id": "abc", "name": "Other", "email": "a@b.example", "tier": "free"});
     assert_eq!(field.as_admin("POST", "/tenants", &onboarding.to_string()).await.status, 409);
     let resumed = field.as_admin("PATCH", "/tenants/abc", r#"{"status":"active"}"#).await;
@@ -100,6 +105,40 @@ async fn what_handed_out_credentials_write_until_they_end_is_exported_and_purged
     assert_eq!(field.shown("abc").await["offboarding"]["stage"], "count");
     field.run("2026-11-10T07:30:00Z").await;
     assert_eq!(field.shown("abc").await["offboarding"]["stage"], "deleted");
+}
+
+#[tokio::test]
+async fn what_comes_in_during_the_grace_is_in_the_export_and_what_comes_in_behind_the_count_is_purged() {
+    let field = Field::start().await;
+    let subject = field.tenant("abc", Filling { records: 1, files: 2 }).await;
+    let files = field.state().buckets["files"].clone();
+    let put = async |name: &str| {
+        let put = field.s3(None).put_object().bucket(&files).key(format!("abc/{name}"));
+        put.body(b"late".to_vec().into()).send().await.expect("the file is put");
+    };
+    field.leave("abc", 86_400).await;
+    field.run_until("abc", "grace").await;
+    // An upload that was begun while its URL held.
+    put("late").await;
+    field.run("2026-11-11T06:00:00Z").await;
+    let standing = field.shown("abc").await;
+    assert_eq!(
+        (&standing["offboarding"]["stage"], &standing["offboarding"]["counts"]["files"]),
+        (&json!("count"), &json!(3))
+    );
+    let manifest = field.checked_export(&standing["offboarding"]["export"]).await;
+    assert_eq!(manifest["counts"]["files"], 3);
+    field.run("2026-11-11T06:10:00Z").await;
+    assert_eq!(field.shown("abc").await["offboarding"]["stage"], "deleted");
+    // One that takes longer than it takes to be gone.
+    put("later").await;
+    field.run("2026-11-12T06:10:00Z").await;
+    assert_eq!(field.remains(&subject).await, [""; 0]);
+    assert_eq!(field.shown("abc").await["tenant"]["status"], "deleted");
+    field.run("2026-11-12T06:20:00Z").await;
+    assert_eq!(field.shown("abc").await["offboarding"]["stage"], "deleted");
+    field.run("2026-11-13T06:20:00Z").await;
+    assert_eq!(field.shown("abc").await["offboarding"]["next_at"], Value::Null);
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! Siloed tenants that leave: with their table and their bucket.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::field::{Field, Filling, time_of};
 
@@ -73,6 +73,48 @@ async fn a_siloed_tenant_whose_offboarding_is_undone_has_its_silo_as_before() {
     field.leave("abc", 0).await;
     field.run_until("abc", "deleted").await;
     assert_eq!(field.remains(&subject).await, [""; 0]);
+}
+
+/// Onboards a tenant whose silo cannot be made: a bucket of the name holds something.
+async fn waiting(field: &Field, id: &str) -> (String, String) {
+    let (table, bucket) = field.home(id, "siloed");
+    let region = aws_sdk_s3::types::BucketLocationConstraint::from(field.state().region.as_str());
+    let place = aws_sdk_s3::types::CreateBucketConfiguration::builder().location_constraint(region).build();
+    let made = field.s3(None).create_bucket().bucket(&bucket).create_bucket_configuration(place);
+    made.send().await.expect("a bucket");
+    let put = field.s3(None).put_object().bucket(&bucket).key(format!("{id}/left")).body(vec![0].into());
+    put.send().await.expect("a file");
+    let body =
+        json!({"tenant_id": id, "name": id, "email": "a@b.example", "tier": "free", "isolation": "siloed"});
+    assert_eq!(field.as_admin("POST", "/tenants", &body.to_string()).await.status, 202);
+    field.run(&time_of(0)).await;
+    let told = field.shown(id).await["tenant"].clone();
+    assert!(told["status_reason"].as_str().is_some_and(|reason| reason.contains("not empty")), "{told}");
+    (table, bucket)
+}
+
+#[tokio::test]
+async fn a_tenant_that_waits_for_its_silo_can_be_ended_and_nothing_of_anothers_goes_with_it() {
+    let field = Field::start().await;
+    let (_, bucket) = waiting(&field, "abc").await;
+    let leaving = field.leave("abc", 86_400).await;
+    assert_eq!(
+        (&leaving["offboarding"]["stage"], &leaving["tenant"]["status"]),
+        (&json!("purge"), &json!("deleting"))
+    );
+    // What was there before is looked after by hand.
+    field.run(&time_of(3)).await;
+    let standing = field.shown("abc").await["offboarding"].clone();
+    assert!(standing["standstill"].as_str().is_some_and(|reason| reason.contains(&bucket)), "{standing}");
+    let left = field.s3(None).get_object().bucket(&bucket).key("abc/left").send().await;
+    assert!(left.is_ok(), "{left:?}");
+    let delete = field.s3(None).delete_object().bucket(&bucket).key("abc/left");
+    delete.send().await.expect("deleted");
+    field.run_until("abc", "deleted").await;
+    let keys = Vec::new();
+    let subject = crate::field::Subject { id: "abc".to_owned(), keys, value: String::new() };
+    assert_eq!(field.remains(&subject).await, [""; 0]);
+    assert_eq!(field.shown("abc").await["offboarding"]["export"], Value::Null);
 }
 
 #[tokio::test]
