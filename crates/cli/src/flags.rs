@@ -231,6 +231,28 @@ pub(crate) enum TenantsCommand {
         #[arg(long)]
         abandon: bool,
     },
+    /// Import the export of an offboarded tenant into one that has nothing yet. Its writes wait until all of it is
+    /// there.
+    #[command(
+        after_help = "Example: tenantry tenants import acme2 --from acme/000004/ --key k3dnxw3c8n=9dd8zbvt6x"
+    )]
+    Import {
+        /// The tenant.
+        tenant_id: TenantId,
+        /// The export's prefix, as the offboarding shows it.
+        #[arg(long, value_name = "PREFIX", required_unless_present = "abandon", conflicts_with = "abandon")]
+        from: Option<String>,
+        /// An exported key, and the tenant's key that gets its checkpoints; may be repeated. It can be left out where
+        /// there is one of each.
+        #[arg(long = "key", value_name = "OLD=NEW", value_parser = pair, conflicts_with = "abandon")]
+        keys: Vec<(String, String)>,
+        /// Leave the checkpoints out.
+        #[arg(long, conflicts_with_all = ["keys", "abandon"])]
+        without_checkpoints: bool,
+        /// Give the import up, which is possible until it is done: what it has written is deleted.
+        #[arg(long)]
+        abandon: bool,
+    },
 }
 
 /// What to do with keys.
@@ -448,6 +470,10 @@ mod tests {
             "tenants delete acme --grace 90d",
             "tenants move-to-silo acme",
             "tenants move-to-silo acme --abandon",
+            "tenants import acme --from acme/000004/",
+            "tenants import acme --from acme/000004/ --key k1=k2 --key k3=k4",
+            "tenants import acme --from acme/000004/ --without-checkpoints",
+            "tenants import acme --abandon",
             "keys create acme",
             "keys create acme --idempotency-key k-1",
             "usage grant acme --requests 500",
@@ -522,6 +548,10 @@ mod tests {
             "tenants update acme",
             "tenants delete",
             "tenants delete acme --grace 91d",
+            "tenants import acme",
+            "tenants import acme --from acme/000004/ --abandon",
+            "tenants import acme --from acme/000004/ --key k1",
+            "tenants import acme --from acme/000004/ --key k1=k2 --without-checkpoints",
             "tenants delete acme --grace 30",
             "tenants move-to-silo",
             "tenants update acme --if-version 3",

@@ -74,6 +74,24 @@ pub(crate) async fn run(client: &Client, command: TenantsCommand) -> Result<Said
             let text = tenant_text(&answer);
             Ok(Said::done(answer, text))
         }
+        TenantsCommand::Import { tenant_id, from, keys, without_checkpoints, abandon } => {
+            let mut body = Map::new();
+            if abandon {
+                body.insert("abandon".to_owned(), Value::Bool(true));
+            }
+            body.extend(from.map(|prefix| ("prefix".to_owned(), Value::String(prefix))));
+            if without_checkpoints {
+                body.insert("checkpoints".to_owned(), Value::Bool(false));
+            }
+            if !keys.is_empty() {
+                let keys: Map<_, _> = keys.into_iter().map(|(from, to)| (from, Value::String(to))).collect();
+                body.insert("keys".to_owned(), Value::Object(keys));
+            }
+            let path = format!("{}/import", path(&tenant_id));
+            let answer = client.control("POST", &path, None, Some(&Value::Object(body))).await?;
+            let text = tenant_text(&answer);
+            Ok(Said::done(answer, text))
+        }
         TenantsCommand::Delete { tenant_id, grace, yes } => {
             let what = format!(
                 "The tenant {tenant_id} will not be served any more, and what it has will be exported, and deleted \
@@ -178,6 +196,7 @@ fn tenant_text(answer: &Value) -> String {
     let mut shown = tenant_details(&answer["tenant"]);
     shown.extend(offboarding_details(&answer["offboarding"]));
     shown.extend(move_details(&answer["move"]));
+    shown.extend(import_details(&answer["import"]));
     let mut text = details(&shown);
     if let Some(keys) = answer["keys"].as_array() {
         text.push('\n');
@@ -230,6 +249,27 @@ fn move_details(relocation: &Value) -> Vec<(&'static str, String)> {
             .filter(|member| !relocation[member].is_null())
             .map(|member| (member, cell(relocation, member))),
     );
+    shown
+}
+
+/// Where an import stands; nothing where there is none.
+fn import_details(import: &Value) -> Vec<(&'static str, String)> {
+    if import.is_null() {
+        return Vec::new();
+    }
+    let mut shown = vec![
+        ("import", cell(import, "stage")),
+        ("from", cell(import, "prefix")),
+        ("next_at", cell(import, "next_at")),
+    ];
+    shown.extend(standstill(import));
+    let counts = &import["counts"];
+    let [records, checkpoints, files] =
+        ["records", "checkpoints", "files"].map(|member| cell(counts, member));
+    shown.push(("imported", format!("{records} records, {checkpoints} checkpoints, {files} files")));
+    if !import["pause_seconds"].is_null() {
+        shown.push(("pause_seconds", cell(import, "pause_seconds")));
+    }
     shown
 }
 
@@ -315,6 +355,26 @@ mod tests {
             assert!(shown.contains(line), "{shown}");
         }
         assert_eq!(move_details(&Value::Null), []);
+    }
+
+    #[test]
+    fn an_import_is_shown_with_its_stage_and_what_it_has_written() {
+        let mut import = json!({
+            "stage": "files", "prefix": "acme/000004/", "keys": {}, "next_at": "2026-01-01T00:01:00Z",
+            "standstill": null, "counts": { "records": 2, "checkpoints": 1, "files": 0 }, "pause_seconds": null,
+        });
+        assert_eq!(
+            details(&import_details(&import)),
+            "import    files\nfrom      acme/000004/\nnext_at   2026-01-01T00:01:00Z\n\
+             imported  2 records, 1 checkpoints, 0 files\n"
+        );
+        import["standstill"] = "manifest.json is not there any more".into();
+        import["pause_seconds"] = 90.into();
+        let shown = details(&import_details(&import));
+        for line in ["standstill     manifest.json is not", "pause_seconds  90"] {
+            assert!(shown.contains(line), "{shown}");
+        }
+        assert_eq!(import_details(&Value::Null), []);
     }
 
     #[test]

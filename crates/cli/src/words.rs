@@ -45,6 +45,7 @@ impl Words {
             | TenantsCommand::Suspend { tenant_id, .. }
             | TenantsCommand::Resume { tenant_id }
             | TenantsCommand::MoveToSilo { tenant_id, .. }
+            | TenantsCommand::Import { tenant_id, .. }
             | TenantsCommand::Delete { tenant_id, .. } => Self::without_tenant(tenant_id),
             TenantsCommand::Update { tenant_id, if_version, .. } => Self {
                 stale: if_version.map(|version| {
@@ -80,6 +81,9 @@ pub(crate) fn flag(pointer: &str) -> String {
         Some("status_reason") => "--reason".to_owned(),
         Some("overlap_seconds") => "--overlap".to_owned(),
         Some("if-match") => "--if-version".to_owned(),
+        Some("prefix") => "--from".to_owned(),
+        Some("keys") => "--key".to_owned(),
+        Some("checkpoints") => "--without-checkpoints".to_owned(),
         Some(member) => format!("--{}", member.replace('_', "-")),
     }
 }
@@ -109,6 +113,7 @@ mod tests {
             "tenants resume acme",
             "tenants delete acme",
             "tenants move-to-silo acme",
+            "tenants import acme --from acme/000004/",
             "tenants update acme --tier free",
             "keys create acme",
             "keys list acme",
@@ -142,6 +147,9 @@ mod tests {
             ("/overlap_seconds", "--overlap"),
             ("/rotate", "<API_KEY_ID>"),
             ("/contact/phone", "--contact"),
+            ("/prefix", "--from"),
+            ("/keys/k1", "--key"),
+            ("/checkpoints", "--without-checkpoints"),
             ("/query/at", "--at"),
             ("/header/idempotency-key", "--idempotency-key"),
             ("/header/if-match", "--if-version"),

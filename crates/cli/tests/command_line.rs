@@ -113,6 +113,12 @@ async fn a_tenant_lives_from_its_onboarding_to_its_suspension() {
     assert!(given_up.value("move").starts_with("abandon"), "{}", given_up.out);
     until(async || done(folder, &format!("tenants show {id}")).await.value("move") == "abandoned").await;
 
+    let refused = tenantry(folder, &format!("tenants import {id} --from acme/000004/")).await;
+    assert_eq!(refused.code, 1, "{}{}", refused.out, refused.err);
+    assert!(refused.err.contains("  --from: there is no complete export"), "{}", refused.err);
+    let refused = tenantry(folder, &format!("tenants import {id} --abandon")).await;
+    assert!(refused.code == 1 && refused.err.contains("given up"), "{}", refused.err);
+
     let unasked = tenantry(folder, &format!("tenants delete {id}")).await;
     assert_eq!(unasked.code, 2, "without a terminal it needs --yes: {}", unasked.err);
     let leaving = done(folder, &format!("tenants delete {id} --grace 2d --yes")).await;

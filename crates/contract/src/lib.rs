@@ -6,6 +6,7 @@ mod checkpoint;
 mod credentials;
 mod files;
 mod grammar;
+mod importing;
 mod json;
 mod lifecycle;
 mod members;
@@ -29,6 +30,7 @@ pub use grammar::{
     CheckpointName, Collection, ContentType, Delimiter, FileName, FilePrefix, GrammarError, PartTag,
     RecordId, UploadId,
 };
+pub use importing::{Import, ImportBegin, ImportRequest, ImportStage};
 pub use json::{Json, JsonError, Number};
 pub use lifecycle::{
     AuditEntry, Granted, KeyPage, KeyRequest, NewKey, QuotaGrant, TenantChange, TenantPage, TenantSnapshot,

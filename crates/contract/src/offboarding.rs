@@ -61,12 +61,13 @@ pub struct ExportPlace {
 pub struct ExportCounts {
     /// Records.
     pub records: u64,
-    /// Items among the records, written with the tenant's own credentials, that are no records and were left out.
-    pub records_left_out: u64,
+    /// Items among the records, written with the tenant's own credentials, that a record does not tell all of, or
+    /// that are none. They are exported as they are stored.
+    pub raw_records: u64,
     /// Checkpoints of all keys.
     pub checkpoints: u64,
     /// The same of checkpoints.
-    pub checkpoints_left_out: u64,
+    pub raw_checkpoints: u64,
     /// Files.
     pub files: u64,
     /// Their bytes.

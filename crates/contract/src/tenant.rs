@@ -215,6 +215,8 @@ pub struct AdminTenant {
     /// How it moves into a silo, or has done so last.
     #[serde(rename = "move")]
     pub relocation: Option<crate::SiloMove>,
+    /// The import of an export into it, where one is under way or was the last thing that was.
+    pub import: Option<crate::Import>,
     /// What was last done to it, the newest first, where the request is to be told.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub audit: Option<Vec<crate::AuditEntry>>,

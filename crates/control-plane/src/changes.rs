@@ -9,6 +9,7 @@ use time::OffsetDateTime;
 
 use crate::ControlError;
 use crate::desk::{Change, Desk};
+use crate::importing::Importing;
 use crate::item::TenantItem;
 use crate::leaving::Leaving;
 use crate::moving::Moving;
@@ -189,6 +190,7 @@ pub(crate) fn shown(tenant: &TenantItem, contexts: &[KeyItem], now: OffsetDateTi
         keys: contexts.iter().map(|key| summary(key, now)).collect(),
         offboarding: tenant.leaving().map(Leaving::shown),
         relocation: tenant.moving().map(Moving::shown),
+        import: tenant.importing().map(Importing::shown),
         audit: None,
     }
 }

@@ -38,6 +38,9 @@ pub enum ControlError {
     /// There is nothing that could be given up any more.
     #[error("nothing of the tenant {0} can be given up")]
     NotUnderWay(TenantId),
+    /// The tenant has records, files or checkpoints where an import would write.
+    #[error("the tenant {0} has data already")]
+    NotEmpty(TenantId),
     /// The tenant has a silo already.
     #[error("the tenant {0} has a silo")]
     Siloed(TenantId),
@@ -145,6 +148,13 @@ impl From<ControlError> for Problem {
             ControlError::UnderWay(id, what) => Problem::new(
                 Kind::Conflict,
                 format!("{what} goes on with the tenant {id}: give it up, or wait until it is over."),
+            ),
+            ControlError::NotEmpty(id) => Problem::new(
+                Kind::Conflict,
+                format!(
+                    "The tenant {id} has records, files, unfinished uploads or checkpoints; an export is imported \
+                     into one that has none."
+                ),
             ),
             ControlError::NotUnderWay(id) => Problem::new(
                 Kind::Conflict,

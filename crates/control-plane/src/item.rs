@@ -10,6 +10,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use crate::ControlError;
+use crate::importing::Importing;
 use crate::leaving::Leaving;
 use crate::moving::Moving;
 use crate::pending::{NewKeyWork, Pending, SiloWork};
@@ -138,7 +139,7 @@ impl TenantItem {
     pub(crate) fn leaving(&self) -> Option<&Leaving> {
         match self.task.as_ref()? {
             Task::Leaving(leaving) => Some(leaving),
-            Task::Moving(_) => None,
+            Task::Moving(_) | Task::Importing(_) => None,
         }
     }
 
@@ -146,7 +147,15 @@ impl TenantItem {
     pub(crate) fn moving(&self) -> Option<&Moving> {
         match self.task.as_ref()? {
             Task::Moving(moving) => Some(moving),
-            Task::Leaving(_) => None,
+            Task::Leaving(_) | Task::Importing(_) => None,
+        }
+    }
+
+    /// What is imported into it, or was the last.
+    pub(crate) fn importing(&self) -> Option<&Importing> {
+        match self.task.as_ref()? {
+            Task::Importing(importing) => Some(importing),
+            Task::Leaving(_) | Task::Moving(_) => None,
         }
     }
 

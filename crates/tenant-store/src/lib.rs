@@ -32,7 +32,7 @@ pub use checkpoints::Checkpoints;
 pub use credentials::Credentials;
 pub use cursor::{Cursor, CursorError, ListScope, Order};
 pub use error::StoreError;
-pub use exported::{exported_checkpoint, exported_record};
+pub use exported::{Exported, exported_checkpoint, exported_record, imported_checkpoint, imported_record};
 pub use files::{FileCursor, FileListing, Files, listed_key};
 pub use idempotency::{Idempotency, Made, Once};
 pub use partition::Saved;

@@ -26,7 +26,7 @@ pub struct RecordKey {
 }
 
 impl RecordKey {
-    fn sort_key(&self) -> String {
+    pub(crate) fn sort_key(&self) -> String {
         format!("{}#{}", self.collection, self.id)
     }
 }

@@ -1,6 +1,9 @@
 //! Every role grants just what is used: the decisions on all functions' calls are compared with the policies of
 //! the template, action by action and resource by resource. Logs are granted by a policy of AWS's own.
 
+#[path = "grants/imports.rs"]
+mod imports;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -376,6 +379,8 @@ async fn roles_grant_what_is_used(mode: &str) {
         used(&stack, &mut all);
     }
     the_silo_goes(&stack).await;
+    used(&stack, &mut all);
+    imports::every_call(&stack).await;
     used(&stack, &mut all);
     for role in template.roles.iter().map(|role| role.name.as_str()) {
         let used = all.remove(role).unwrap_or_default();

@@ -39,7 +39,7 @@ async fn the_answer_says_what_becomes_of_the_tenant_and_the_same_again() {
             "purge_at": "2026-12-01T12:00:00Z", "next_at": "2026-11-24T13:10:00Z", "standstill": null,
             "export": null,
             "counts": {
-                "records": 0, "records_left_out": 0, "checkpoints": 0, "checkpoints_left_out": 0,
+                "records": 0, "raw_records": 0, "checkpoints": 0, "raw_checkpoints": 0,
                 "files": 0, "bytes": 0,
             },
         })

@@ -3,12 +3,13 @@
 use std::fmt::Write as _;
 
 use aws_sdk_s3::types::Object;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use time::{Duration, OffsetDateTime};
 use tokio::task::JoinSet;
 
 use super::lines::Lines;
+use super::manifest::FILES;
 use super::{Leaving, Step, purging};
 use crate::ControlError;
 use crate::file_copy::{Copied, Copier, Listed, Place};
@@ -24,15 +25,15 @@ const AT_ONCE: usize = 8;
 const PAUSE: Duration = Duration::seconds(30);
 
 /// A file, as the export lists it.
-#[derive(Debug, Serialize)]
-struct ExportedFile {
-    name: String,
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct ExportedFile {
+    pub(crate) name: String,
     /// The key of the copy behind the export's prefix, where it is not `files/` and the name.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    key: Option<String>,
-    size: i64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) key: Option<String>,
+    pub(crate) size: i64,
     /// The entity tag of the copy.
-    etag: String,
+    pub(crate) etag: String,
     /// That of the tenant's file. It is the same, but where S3 makes tags of its own.
     source_etag: String,
     #[serde(with = "time::serde::rfc3339")]
@@ -178,7 +179,7 @@ impl Run<'_> {
                 bucket: leaving.export.bucket.clone(),
                 key: match &short {
                     Some(key) => format!("{}{key}", leaving.export.prefix),
-                    None => format!("{}files/{name}", leaving.export.prefix),
+                    None => format!("{}{FILES}{name}", leaving.export.prefix),
                 },
             };
             let (copier, listed, budget) = (copier.clone(), Listed::of(object), self.budget);

@@ -1,15 +1,12 @@
 //! The export of records and checkpoints.
 
-use contract::{CheckpointName, Json};
-use serde::Serialize;
-use tenant_context::ApiKeyId;
-use tenant_store::{exported_checkpoint, exported_record};
-use time::OffsetDateTime;
+use tenant_store::{Exported, exported_checkpoint, exported_record};
 
 use super::lines::Lines;
 use super::{Leaving, Step};
 use crate::ControlError;
 use crate::item::TenantItem;
+use crate::raw_item::{self, Of};
 use crate::task::{Outcome, Run};
 
 /// Items of one query. A page has a megabyte at most.
@@ -17,15 +14,29 @@ const PAGE: i32 = 500;
 /// Queries of one step at most, where most of what they find is left out.
 const QUERIES: usize = 20;
 
-/// A checkpoint with the key that it belongs to.
-#[derive(Serialize)]
-struct KeyCheckpoint<'a> {
-    api_key_id: &'a ApiKeyId,
-    name: CheckpointName,
-    version: u64,
-    #[serde(with = "time::serde::rfc3339")]
-    updated_at: OffsetDateTime,
-    value: Json,
+/// The lines of a step: of what endpoints answer, and of items that these would not bring back as they are.
+#[derive(Debug, Default)]
+struct Both {
+    things: Lines,
+    raw: Lines,
+}
+
+impl Both {
+    /// Takes an item. Answers how many lines there are of the thing, and of the item.
+    fn take(&mut self, table: Of, Exported { line, raw }: &Exported) -> Result<(u64, u64), ControlError> {
+        if let Some(line) = line {
+            self.things.push_text(line);
+        }
+        if let Some(raw) = raw {
+            let line = raw_item::line(table, raw).ok_or(ControlError::Incomplete("an item of a new type"))?;
+            self.raw.push_text(&line);
+        }
+        Ok((line.is_some().into(), raw.is_some().into()))
+    }
+
+    fn is_full(&self) -> bool {
+        self.things.is_full() || self.raw.is_full()
+    }
 }
 
 impl Run<'_> {
@@ -37,18 +48,14 @@ impl Run<'_> {
     ) -> Result<Outcome, ControlError> {
         let home = self.stores.home(tenant)?;
         let partition = self.records(&home.records, tenant);
-        let mut lines = Lines::default();
+        let mut lines = Both::default();
         let mut is_done = false;
         for _ in 0..QUERIES {
             let (items, next) = partition.page(self, leaving.pace.cursor.as_deref(), PAGE).await?;
             for item in items {
-                match exported_record(item) {
-                    Some(record) => {
-                        lines.push(&record)?;
-                        leaving.counts.records += 1;
-                    }
-                    None => leaving.counts.records_left_out += 1,
-                }
+                let (records, raw) = lines.take(Of::Records, &exported_record(item))?;
+                leaving.counts.records += records;
+                leaving.counts.raw_records += raw;
             }
             is_done = next.is_none();
             leaving.pace.cursor = next;
@@ -56,7 +63,7 @@ impl Run<'_> {
                 break;
             }
         }
-        if let Some(reason) = self.put_part(leaving, "records", lines).await? {
+        if let Some(reason) = self.put_parts(leaving, "records", lines).await? {
             return Ok(Outcome::Standstill(reason));
         }
         if is_done {
@@ -73,7 +80,7 @@ impl Run<'_> {
     ) -> Result<Outcome, ControlError> {
         let mut keys = tenant.keys.clone();
         keys.sort();
-        let mut lines = Lines::default();
+        let mut lines = Both::default();
         for _ in 0..QUERIES {
             // The keys are fewer where one of them has been revoked meanwhile.
             let (at, behind) = match leaving.pace.cursor.as_deref().and_then(|cursor| cursor.split_once('#'))
@@ -85,18 +92,9 @@ impl Run<'_> {
             let behind = behind.filter(|_| key.as_str() == at);
             let (items, next) = self.checkpoints(key).page(self, behind, PAGE).await?;
             for item in items {
-                let Some(checkpoint) = exported_checkpoint(item) else {
-                    leaving.counts.checkpoints_left_out += 1;
-                    continue;
-                };
-                lines.push(&KeyCheckpoint {
-                    api_key_id: key,
-                    name: checkpoint.name,
-                    version: checkpoint.version,
-                    updated_at: checkpoint.updated_at,
-                    value: checkpoint.value,
-                })?;
-                leaving.counts.checkpoints += 1;
+                let (checkpoints, raw) = lines.take(Of::Checkpoints, &exported_checkpoint(key, item))?;
+                leaving.counts.checkpoints += checkpoints;
+                leaving.counts.raw_checkpoints += raw;
             }
             let following = || keys.iter().find(|other| *other > key).map(|key| format!("{key}#"));
             leaving.pace.cursor = match next {
@@ -111,12 +109,25 @@ impl Run<'_> {
             Some((at, _)) => keys.iter().all(|key| key.as_str() < at),
             None => true,
         };
-        if let Some(reason) = self.put_part(leaving, "checkpoints", lines).await? {
+        if let Some(reason) = self.put_parts(leaving, "checkpoints", lines).await? {
             return Ok(Outcome::Standstill(reason));
         }
         if is_done {
             leaving.enter(Step::ExportFiles);
         }
         Ok(Outcome::Progress)
+    }
+
+    /// Writes a step's lines. Answers what keeps them from being written.
+    async fn put_parts(
+        &self,
+        leaving: &mut Leaving,
+        kind: &str,
+        lines: Both,
+    ) -> Result<Option<String>, ControlError> {
+        match self.put_part(leaving, kind, lines.things).await? {
+            None => self.put_part(leaving, "items", lines.raw).await,
+            refused => Ok(refused),
+        }
     }
 }

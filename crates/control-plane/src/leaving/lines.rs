@@ -31,10 +31,15 @@ impl Lines {
     pub(super) fn push<T: Serialize>(&mut self, line: &T) -> Result<(), ControlError> {
         let line = serde_json::to_string(line)
             .map_err(|error| ControlError::Unreadable("a line of an export", Box::new(error)))?;
-        self.text.push_str(&line);
+        self.push_text(&line);
+        Ok(())
+    }
+
+    /// A line that is JSON already.
+    pub(super) fn push_text(&mut self, line: &str) {
+        self.text.push_str(line);
         self.text.push('\n');
         self.lines += 1;
-        Ok(())
     }
 
     pub(super) fn is_full(&self) -> bool {

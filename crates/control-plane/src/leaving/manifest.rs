@@ -10,7 +10,10 @@ use crate::item::TenantItem;
 use crate::task::{Outcome, Run};
 
 /// The form of exports that this writes.
-const FORMAT: &str = "tenantry-export-1";
+pub(crate) const FORMAT: &str = "tenantry-export-2";
+
+/// What the names of copied files begin with, behind the export's prefix.
+pub(crate) const FILES: &str = "files/";
 
 /// What an export says of itself. It is written last: an export without it is not complete.
 #[derive(Serialize)]
@@ -43,7 +46,7 @@ impl Run<'_> {
             exported_at: self.now,
             counts: leaving.counts,
             parts: &leaving.parts,
-            files_prefix: "files/",
+            files_prefix: FILES,
         };
         let text = serde_json::to_string_pretty(&manifest)
             .map_err(|error| ControlError::Unreadable("a manifest", Box::new(error)))?;

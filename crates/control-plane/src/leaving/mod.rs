@@ -23,6 +23,8 @@ use crate::item::TenantItem;
 use crate::moving::Digest;
 use crate::task::{Outcome, Pace, Run};
 
+pub(crate) use copies::ExportedFile;
+pub(crate) use manifest::{FILES, FORMAT};
 pub(crate) use partitions::Emptied;
 pub use request::Departures;
 

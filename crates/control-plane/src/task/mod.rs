@@ -16,9 +16,10 @@ use time::{Duration, OffsetDateTime};
 pub(crate) use listing::Listing;
 pub(crate) use partition::{Item, Partition};
 pub(crate) use run::{Budget, Outcome, Run};
-pub(crate) use stores::{Stores, patient_s3, unnamed};
+pub(crate) use stores::{Home, Stores, patient_s3, unnamed};
 
 use crate::ControlError;
+use crate::importing::Importing;
 use crate::item::TenantItem;
 use crate::leaving::Leaving;
 use crate::moving::Moving;
@@ -39,6 +40,8 @@ pub(crate) enum Task {
     Leaving(Leaving),
     /// It moves into a silo.
     Moving(Moving),
+    /// An export is imported into it.
+    Importing(Importing),
 }
 
 /// When a task goes on, and where.
@@ -84,6 +87,7 @@ impl Task {
         match self {
             Self::Leaving(leaving) => &leaving.pace,
             Self::Moving(moving) => &moving.pace,
+            Self::Importing(importing) => &importing.pace,
         }
     }
 
@@ -91,6 +95,7 @@ impl Task {
         match self {
             Self::Leaving(leaving) => &mut leaving.pace,
             Self::Moving(moving) => &mut moving.pace,
+            Self::Importing(importing) => &mut importing.pace,
         }
     }
 
@@ -99,6 +104,7 @@ impl Task {
         match self {
             Self::Leaving(leaving) => leaving.is_over(),
             Self::Moving(moving) => moving.is_over(),
+            Self::Importing(importing) => importing.is_over(),
         }
     }
 
@@ -107,6 +113,7 @@ impl Task {
         match self {
             Self::Leaving(_) => "An offboarding",
             Self::Moving(_) => "A move into a silo",
+            Self::Importing(_) => "An import",
         }
     }
 
@@ -115,6 +122,7 @@ impl Task {
         match self {
             Self::Leaving(_) => None,
             Self::Moving(moving) => moving.held(),
+            Self::Importing(importing) => importing.held(),
         }
     }
 
@@ -128,6 +136,7 @@ impl Task {
         match self {
             Self::Leaving(leaving) => leaving.go_on(run, tenant).await,
             Self::Moving(moving) => moving.go_on(run, tenant).await,
+            Self::Importing(importing) => importing.go_on(run, tenant).await,
         }
     }
 }

@@ -8,6 +8,7 @@ use tenant_context::AwsFailure;
 
 use super::Run;
 use crate::ControlError;
+use crate::reading::Reader;
 
 /// An item as DynamoDB answers it.
 pub(crate) type Item = HashMap<String, AttributeValue>;
@@ -32,7 +33,7 @@ impl Partition<'_> {
         behind: Option<&str>,
         limit: i32,
     ) -> Result<(Vec<Item>, Option<String>), ControlError> {
-        self.send(run, self.query(run, limit), behind).await
+        self.send(run, self.query(&run.desk.reader, limit), behind).await
     }
 
     /// As [`Self::page`], with nothing behind a last sort key.
@@ -43,7 +44,7 @@ impl Partition<'_> {
         last: Option<&str>,
         limit: i32,
     ) -> Result<(Vec<Item>, Option<String>), ControlError> {
-        let mut query = self.query(run, limit);
+        let mut query = self.query(&run.desk.reader, limit);
         if let Some(last) = last {
             query = query
                 .key_condition_expression("#key = :key AND #sort_key <= :last")
@@ -74,9 +75,14 @@ impl Partition<'_> {
 
     /// Whether it holds anything.
     pub(crate) async fn holds_any(&self, run: &Run<'_>) -> Result<bool, ControlError> {
-        let page = self.query(run, 1).select(Select::Count).send().await;
+        self.is_filled(&run.desk.reader).await
+    }
+
+    /// The same, asked by a request.
+    pub(crate) async fn is_filled(&self, reader: &Reader) -> Result<bool, ControlError> {
+        let page = self.query(reader, 1).select(Select::Count).send().await;
         let page = page.map_err(AwsFailure::of(self.operation))?;
-        run.desk.reader.meter.add(page.consumed_capacity());
+        reader.meter.add(page.consumed_capacity());
         Ok(page.count() > 0)
     }
 
@@ -87,10 +93,9 @@ impl Partition<'_> {
         Item::from([(name.to_owned(), text(value)), (self.sort_key.to_owned(), text(sort_key))])
     }
 
-    fn query(&self, run: &Run<'_>, limit: i32) -> QueryFluentBuilder {
+    fn query(&self, reader: &Reader, limit: i32) -> QueryFluentBuilder {
         let (name, value) = self.key;
-        run.desk
-            .reader
+        reader
             .dynamodb
             .query()
             .table_name(self.table)

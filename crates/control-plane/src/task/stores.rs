@@ -25,6 +25,25 @@ pub(crate) struct Home {
     pub(crate) files: String,
 }
 
+impl Home {
+    /// Where a tenant's records and files lie, by its isolation.
+    ///
+    /// # Errors
+    /// [`ControlError::Unreadable`] where the function was not given what the names are made of.
+    pub(crate) fn of(aws: &Aws, tenant: &TenantItem) -> Result<Self, ControlError> {
+        match tenant.isolation {
+            Isolation::Pooled => Ok(Self {
+                records: aws.table(Table::Records).map_err(unnamed)?.to_owned(),
+                files: aws.pooled_files().map_err(unnamed)?.to_owned(),
+            }),
+            Isolation::Siloed => {
+                let names = aws.silo_of(&tenant.tenant_id).map_err(unnamed)?;
+                Ok(Self { records: names.table, files: names.bucket })
+            }
+        }
+    }
+}
+
 /// The names of pooled tables and buckets, and the client of the latter.
 #[derive(Debug)]
 pub(crate) struct Stores {

@@ -65,6 +65,7 @@ fn the_routes_are_those_of_the_design() {
             ("PATCH", "/tenants/{tenant_id}", "admin-tenants-update"),
             ("DELETE", "/tenants/{tenant_id}", "admin-tenants-delete"),
             ("POST", "/tenants/{tenant_id}/move", "admin-tenants-move"),
+            ("POST", "/tenants/{tenant_id}/import", "admin-tenants-import"),
             ("GET", "/tenants/{tenant_id}/keys", "admin-keys-list"),
             ("POST", "/tenants/{tenant_id}/keys", "admin-keys-create"),
             ("DELETE", "/tenants/{tenant_id}/keys/{api_key_id}", "admin-keys-delete"),

@@ -10,8 +10,9 @@ const PUT: &str = "s3:PUT";
 
 /// The calls of a whole offboarding by which it changes anything: each step is followed by the commit that says so.
 const STEPS: &[&str] = &[
-    // The lease; records, checkpoints, two files and their list; the manifest.
+    // The lease; records and an item that is none, checkpoints, two files and their list; the manifest.
     COMMIT,
+    PUT,
     PUT,
     COMMIT,
     PUT,

@@ -39,7 +39,7 @@ async fn nothing_of_a_tenant_that_has_left_remains_but_its_tombstone_its_audit_a
     let gone = field.shown("abc").await;
     assert_eq!(gone["offboarding"]["next_at"], Value::Null);
     let counts = json!({
-        "records": 2_601, "records_left_out": 1, "checkpoints": 2, "checkpoints_left_out": 0, "files": 60, "bytes": 600,
+        "records": 2_601, "raw_records": 1, "checkpoints": 2, "raw_checkpoints": 0, "files": 60, "bytes": 600,
     });
     assert_eq!(gone["offboarding"]["counts"], counts);
     let told = field.audit("abc").await;
