@@ -10,7 +10,7 @@ from test_readme import checkout
 
 # The stack's time does not move, so what is printed is the same each time, but for the keys' values.
 TIME = "2026-12-01T09:30:00Z"
-START = ("--time", f"fixed:{TIME}")
+START = ("--time", "fixed:2026-12-01T08:00:00Z")
 VALUE = re.compile(r"\btenantry[A-Za-z0-9]{38}\b")
 
 
@@ -27,6 +27,20 @@ def transcript():
             else:
                 steps[-1][1].append(line)
     return [(command, "\n".join(printed).strip("\n")) for command, printed in steps]
+
+
+def leave(stack, folder):
+    """Lets piedpiper leave, with a record and a checkpoint, until it is exported."""
+    create = "tenantry tenants create --tenant-id piedpiper --name Pied --email p@piedpiper.example --tier free"
+    key = VALUE.search(printed_by(folder, create))[0]
+    for path in ("/records/notes/1", "/checkpoints/import"):
+        assert stack.api("PUT", path, key, {}).status == 201
+    printed_by(folder, "tenantry tenants delete piedpiper --grace 7d --yes")
+    assert stack.send("POST", stack.local("clock"), body=b'{"advance": "90m"}').status == 200
+    event = json.dumps({"time": TIME, "tenant_id": "piedpiper"}).encode()
+    answer = stack.client("lambda").invoke(FunctionName="tenants-reconcile", Payload=event)
+    assert "FunctionError" not in answer, answer["Payload"].read()
+    assert "1 records, 1 checkpoints" in printed_by(folder, "tenantry tenants show piedpiper")
 
 
 def prepare(stack):
@@ -58,10 +72,11 @@ def printed_by(folder, command):
 
 def test_every_command_prints_what_the_readme_shows(tmp_path):
     with started(tmp_path, *START) as stack:
-        prepare(stack)
         folder = tmp_path / "checkout"
         folder.mkdir()
         checkout(stack, folder)
+        leave(stack, folder)
+        prepare(stack)
         for command, expected in transcript():
             found = printed_by(folder, command)
             assert VALUE.sub("<value>", found) == VALUE.sub("<value>", expected), f"$ {command}\n{found}"

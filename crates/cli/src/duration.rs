@@ -6,6 +6,9 @@ const MAX_OVERLAP: u32 = 2_592_000;
 /// The longest time for which an offboarding can be undone: 90 days, in seconds.
 const MAX_GRACE: u32 = 7_776_000;
 
+/// The longest pause of a tenant's writes while it moves: a day, in seconds.
+const MAX_PAUSE: u32 = 86_400;
+
 /// Reads an overlap into seconds: a whole number with `s`, `m`, `h` or `d`. Only `0` may stand without a unit:
 /// `7` that means `7d` would end a key within seconds.
 pub(crate) fn overlap(text: &str) -> Result<u32, String> {
@@ -15,6 +18,11 @@ pub(crate) fn overlap(text: &str) -> Result<u32, String> {
 /// Reads the grace of an offboarding into seconds, in the same form.
 pub(crate) fn grace(text: &str) -> Result<u32, String> {
     seconds(text, MAX_GRACE).ok_or_else(|| refused(text, "90d"))
+}
+
+/// Reads the longest pause of a tenant's writes into seconds, in the same form.
+pub(crate) fn pause(text: &str) -> Result<u32, String> {
+    seconds(text, MAX_PAUSE).ok_or_else(|| refused(text, "24h"))
 }
 
 fn refused(text: &str, most: &str) -> String {

@@ -227,6 +227,10 @@ pub(crate) enum TenantsCommand {
     MoveToSilo {
         /// The tenant.
         tenant_id: TenantId,
+        /// For how long the tenant's writes may wait, such as 30m; 15m where it is not said. A move that does not come
+        /// to its end in the time lets them go on, and tries again an hour later.
+        #[arg(long, value_name = "DURATION", value_parser = duration::pause, conflicts_with = "abandon")]
+        longest_pause: Option<u32>,
         /// Give the move up, which is possible until the tenant reads its silo.
         #[arg(long)]
         abandon: bool,
@@ -470,6 +474,7 @@ mod tests {
             "tenants delete acme --grace 90d",
             "tenants move-to-silo acme",
             "tenants move-to-silo acme --abandon",
+            "tenants move-to-silo acme --longest-pause 2h",
             "tenants import acme --from acme/000004/",
             "tenants import acme --from acme/000004/ --key k1=k2 --key k3=k4",
             "tenants import acme --from acme/000004/ --without-checkpoints",
@@ -554,6 +559,8 @@ mod tests {
             "tenants import acme --from acme/000004/ --key k1=k2 --without-checkpoints",
             "tenants delete acme --grace 30",
             "tenants move-to-silo",
+            "tenants move-to-silo acme --longest-pause 25h",
+            "tenants move-to-silo acme --longest-pause 10m --abandon",
             "tenants update acme --if-version 3",
             "tenants update acme --no-contact --contact phone=1",
             "keys create acme --idempotency-key=",

@@ -68,9 +68,13 @@ pub(crate) async fn run(client: &Client, command: TenantsCommand) -> Result<Said
         TenantsCommand::Resume { tenant_id } => {
             change(client, &tenant_id, None, &json!({ "status": "active" })).await
         }
-        TenantsCommand::MoveToSilo { tenant_id, abandon } => {
+        TenantsCommand::MoveToSilo { tenant_id, longest_pause, abandon } => {
+            let mut body = json!({ "abandon": abandon });
+            if let Some(seconds) = longest_pause {
+                body["longest_pause_seconds"] = seconds.into();
+            }
             let path = format!("{}/move", path(&tenant_id));
-            let answer = client.control("POST", &path, None, Some(&json!({ "abandon": abandon }))).await?;
+            let answer = client.control("POST", &path, None, Some(&body)).await?;
             let text = tenant_text(&answer);
             Ok(Said::done(answer, text))
         }

@@ -224,7 +224,8 @@ fn seconds(value: &Json) -> Option<u32> {
     whole(value).filter(|seconds| *seconds <= MAX_OVERLAP)
 }
 
-fn whole(value: &Json) -> Option<u32> {
+/// A whole number.
+pub(crate) fn whole(value: &Json) -> Option<u32> {
     let Json::Number(number) = value else { return None };
     number.as_str().parse().ok()
 }

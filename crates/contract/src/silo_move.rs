@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
+use crate::lifecycle::whole;
 use crate::members::Refusals;
 use crate::{Json, Problem};
 
@@ -11,9 +12,17 @@ use crate::{Json, Problem};
 pub struct MoveRequest {
     /// Whether the move that is under way is to be given up.
     pub abandon: bool,
+    /// For how long the tenant's writes may wait for both sides to become equal, in seconds.
+    pub longest_pause: Option<u32>,
 }
 
+/// How long a pause may be, in seconds. What functions know of a tenant, and their requests, take up to 345 of them.
+const PAUSES: std::ops::RangeInclusive<u32> = 600..=86_400;
+
 impl MoveRequest {
+    /// The longest pause, in seconds, where nothing is said.
+    pub const LONGEST_PAUSE: u32 = 900;
+
     /// Reads the members of a body, so that one answer names all that is wrong.
     ///
     /// # Errors
@@ -26,8 +35,17 @@ impl MoveRequest {
             match (name.as_str(), value) {
                 ("abandon", Json::Bool(abandon)) => asked.abandon = *abandon,
                 ("abandon", _) => refusals.add(at, "must be true or false"),
-                _ => refusals.add(at, "is no member of this request: abandon is"),
+                ("longest_pause_seconds", _) => {
+                    asked.longest_pause = whole(value).filter(|seconds| PAUSES.contains(seconds));
+                    if asked.longest_pause.is_none() {
+                        refusals.add(at, "must be a whole number from 600 to 86400");
+                    }
+                }
+                _ => refusals.add(at, "is no member of this request: abandon and longest_pause_seconds are"),
             }
+        }
+        if asked.abandon && asked.longest_pause.is_some() {
+            refusals.add(&["longest_pause_seconds"], "cannot stand beside abandon");
         }
         refusals.or(Some(asked))
     }
@@ -80,6 +98,8 @@ pub struct SiloMove {
     pub paused_at: Option<OffsetDateTime>,
     /// For how long writes have waited, in seconds; `null` until they go on.
     pub pause_seconds: Option<u64>,
+    /// For how long they may wait for both sides to become equal.
+    pub longest_pause_seconds: u32,
 }
 
 /// What a tenant has.
@@ -103,9 +123,24 @@ mod tests {
             let Ok(Json::Object(members)) = Json::parse(text) else { panic!("an object") };
             MoveRequest::read(&members)
         };
-        assert_eq!(read("{}").unwrap(), MoveRequest { abandon: false });
-        assert_eq!(read(r#"{"abandon":true}"#).unwrap(), MoveRequest { abandon: true });
-        for wrong in [r#"{"abandon":"true"}"#, r#"{"to":"silo"}"#] {
+        let asked = |abandon, longest_pause| MoveRequest { abandon, longest_pause };
+        for (body, request) in [
+            ("{}", asked(false, None)),
+            (r#"{"abandon":true}"#, asked(true, None)),
+            (r#"{"longest_pause_seconds":600}"#, asked(false, Some(600))),
+            (r#"{"longest_pause_seconds":86400,"abandon":false}"#, asked(false, Some(86_400))),
+        ] {
+            assert_eq!(read(body).unwrap(), request, "{body}");
+        }
+        for wrong in [
+            r#"{"abandon":"true"}"#,
+            r#"{"to":"silo"}"#,
+            r#"{"longest_pause_seconds":599}"#,
+            r#"{"longest_pause_seconds":86401}"#,
+            r#"{"longest_pause_seconds":900.5}"#,
+            r#"{"longest_pause_seconds":"900"}"#,
+            r#"{"longest_pause_seconds":900,"abandon":true}"#,
+        ] {
             assert_eq!(read(wrong).unwrap_err().kind().status(), 422, "{wrong}");
         }
     }

@@ -92,6 +92,10 @@ impl Keys {
         }
         let contexts = self.desk.keys(&before).await?;
         if let Some(old) = &rotate {
+            // It would copy the checkpoints while some of them are still to come.
+            if before.importing().is_some() {
+                before.is_free()?;
+            }
             let found = contexts.iter().find(|key| key.api_key_id == *old);
             let found = found.ok_or_else(|| ControlError::NoSuchKey(old.clone()))?;
             if found.expires_at.is_some() {

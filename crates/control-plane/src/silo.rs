@@ -96,13 +96,13 @@ impl Silos {
         if let State::Refused(reason) = table {
             return Ok(Made::Refused(reason));
         }
+        // Nobody writes into a silo before it is made: what is in it is not this tenant's, and its bucket is left as it is.
+        if self.buckets.is_ours(&names.bucket).await? && self.buckets.holds_any(&names.bucket).await? {
+            return Ok(Made::Refused(left_over("bucket", &names.bucket)));
+        }
         let bucket = self.buckets.ensure(&names.bucket).await?;
         if bucket != Made::Answers {
             return Ok(bucket);
-        }
-        // Nobody writes into a silo before it is made: what is in it is not this tenant's.
-        if self.buckets.holds_any(&names.bucket).await? {
-            return Ok(Made::Refused(left_over("bucket", &names.bucket)));
         }
         if table == State::Making {
             table = self.tables.ensure(&names.table).await?;

@@ -6,7 +6,7 @@ use contract::{Checkpoint, CheckpointName, Json, Page};
 use tenant_context::{Aws, Bound, OpenError, Table, TenantContext};
 use time::OffsetDateTime;
 
-use crate::access::{self, Access};
+use crate::access::{self, Access, Work};
 use crate::form::CHECKPOINTS;
 use crate::item::Stored;
 use crate::partition::{Partition, Saved};
@@ -55,7 +55,7 @@ impl Checkpoints {
     /// Creates or replaces a checkpoint.
     ///
     /// # Errors
-    /// [`StoreError::PreconditionFailed`], [`StoreError::Aws`].
+    /// [`StoreError::Held`], [`StoreError::PreconditionFailed`], [`StoreError::Aws`].
     pub async fn put(
         &self,
         name: &CheckpointName,
@@ -63,6 +63,7 @@ impl Checkpoints {
         precondition: &Precondition,
         now: OffsetDateTime,
     ) -> Result<Saved<Checkpoint>, StoreError> {
+        self.partition.allow(Work::Write)?;
         let saved = self.partition.put(name.to_string(), value, precondition, now).await?;
         Ok(saved.map(|stored| checkpoint(name.clone(), stored)))
     }
@@ -70,8 +71,9 @@ impl Checkpoints {
     /// Deletes a checkpoint.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`], [`StoreError::PreconditionFailed`], [`StoreError::Aws`].
+    /// [`StoreError::Held`], [`StoreError::NotFound`], [`StoreError::PreconditionFailed`], [`StoreError::Aws`].
     pub async fn delete(&self, name: &CheckpointName, precondition: &Precondition) -> Result<(), StoreError> {
+        self.partition.allow(Work::Write)?;
         self.partition.delete(name.as_str(), precondition).await
     }
 

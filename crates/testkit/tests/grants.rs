@@ -3,6 +3,8 @@
 
 #[path = "grants/imports.rs"]
 mod imports;
+#[path = "grants/moves.rs"]
+mod moves;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -381,6 +383,8 @@ async fn roles_grant_what_is_used(mode: &str) {
     the_silo_goes(&stack).await;
     used(&stack, &mut all);
     imports::every_call(&stack).await;
+    used(&stack, &mut all);
+    moves::every_call(&stack).await;
     used(&stack, &mut all);
     for role in template.roles.iter().map(|role| role.name.as_str()) {
         let used = all.remove(role).unwrap_or_default();

@@ -19,7 +19,7 @@ async fn handle(request: Request, moves: Moves) -> Result<Reply, Problem> {
     let answer = if asked.abandon {
         moves.abandon(&id, request.time()).await?
     } else {
-        moves.begin(&id, request.time()).await?
+        moves.begin(&id, asked.longest_pause, request.time()).await?
     };
     Ok(Reply::json(202, &answer)?.with_etag(answer.tenant.version))
 }

@@ -42,7 +42,7 @@ async fn the_answer_says_where_the_move_stands_and_the_same_again() {
         json!({
             "stage": "silo", "requested_at": "2026-11-24T12:00:00Z", "next_at": "2026-11-24T12:00:00Z",
             "standstill": null, "copied": {"records": 0, "files": 0, "bytes": 0}, "compared": null,
-            "paused_at": null, "pause_seconds": null,
+            "paused_at": null, "pause_seconds": null, "longest_pause_seconds": 900,
         })
     );
     let before = stack.contents().await;

@@ -5,6 +5,7 @@ use time::Duration;
 
 use super::{Importing, Step};
 use crate::ControlError;
+use crate::file_copy::Listed;
 use crate::item::TenantItem;
 use crate::task::{Listing, Outcome, Run};
 
@@ -27,6 +28,12 @@ impl Run<'_> {
             let exported = exported_record(item);
             importing.found.records += u64::from(exported.line.is_some());
             importing.found.raw_records += u64::from(exported.raw.is_some());
+            if let Some(line) = &exported.line {
+                importing.found_digest.add_line(line);
+            }
+            if let Some(raw) = &exported.raw {
+                importing.found_digest.add_owned(raw);
+            }
         }
         importing.pace.cursor = next;
         if importing.pace.cursor.is_none() {
@@ -45,10 +52,13 @@ impl Run<'_> {
         let bucket = self.stores.home(tenant)?.files;
         let Listing { files, next } =
             self.files_behind(&bucket, tenant, importing.pace.cursor.as_deref()).await?;
+        let prefix = Self::prefix(tenant);
         for object in &files {
+            let Listed { etag, size } = Listed::of(object);
+            let name = object.key().and_then(|key| key.strip_prefix(&prefix)).unwrap_or_default();
             importing.found.files += 1;
-            importing.found.bytes +=
-                object.size().and_then(|size| u64::try_from(size).ok()).unwrap_or_default();
+            importing.found.bytes += u64::try_from(size).unwrap_or_default();
+            importing.found_digest.add_file(name, size, &etag);
         }
         importing.pace.cursor = next;
         if importing.pace.cursor.is_some() {
@@ -58,10 +68,18 @@ impl Run<'_> {
             Ok(manifest) => manifest,
             Err(reason) => return Ok(Outcome::Standstill(reason)),
         };
-        let (there, exported) = (importing.found, manifest.counts);
+        let (mut there, exported) = (importing.found, manifest.counts);
+        // Checkpoints are read by their keys alone. What has been written of them is there: nobody else writes any.
+        (there.checkpoints, there.raw_checkpoints) = if importing.keys.is_empty() {
+            (exported.checkpoints, exported.raw_checkpoints)
+        } else {
+            (importing.counts.checkpoints, importing.counts.raw_checkpoints)
+        };
         let differs: Vec<_> = [
             ("records", there.records, exported.records),
             ("items that a record does not tell all of", there.raw_records, exported.raw_records),
+            ("checkpoints", there.checkpoints, exported.checkpoints),
+            ("items that a checkpoint does not tell all of", there.raw_checkpoints, exported.raw_checkpoints),
             ("files", there.files, exported.files),
             ("bytes of files", there.bytes, exported.bytes),
         ]
@@ -69,12 +87,18 @@ impl Run<'_> {
         .filter(|(_, there, exported)| there != exported)
         .map(|(what, there, exported)| format!("{there} {what} for {exported}"))
         .collect();
-        if !differs.is_empty() {
+        let reason = if !differs.is_empty() {
+            format!("the tenant has {} of the export", differs.join(", "))
+        } else if importing.found_digest != importing.imported {
+            "the tenant's records and files are as many as the export's, but are not the same".to_owned()
+        } else {
+            String::new()
+        };
+        if !reason.is_empty() {
             importing.compare();
             importing.pace.next_at = self.now + AGAIN;
             importing.pace.standstill = Some(format!(
-                "the tenant has {} of the export, though writes wait: something writes past the API; give the import up",
-                differs.join(", ")
+                "{reason}, though writes wait: something writes past the API; give the import up"
             ));
             return Ok(Outcome::Progress);
         }

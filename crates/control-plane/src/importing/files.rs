@@ -65,14 +65,20 @@ impl Run<'_> {
         let bucket = self.stores.home(tenant)?.files;
         let mut done = lines_done;
         for some in files.get(lines_done..).unwrap_or_default().chunks(AT_ONCE) {
-            match Box::pin(self.copy_back(tenant, importing, &bucket, some)).await? {
-                Copies::Done => {}
-                Copies::Unfinished => {
+            match Box::pin(self.copy_back(tenant, importing, &bucket, some)).await {
+                Ok(Copies::Done) => {}
+                Ok(Copies::Unfinished) => {
                     importing.pace.next_at = self.now + PAUSE;
                     importing.pace.cursor = Some(format!("{parts_done}#{done}"));
                     return Ok(Outcome::Progress);
                 }
-                Copies::Refused(reason) => return Ok(Outcome::Standstill(reason)),
+                // What is copied is kept; what is in the way is the first in the next step, and told of there.
+                Ok(Copies::Refused(_)) | Err(_) if done > lines_done => break,
+                Ok(Copies::Refused(reason)) => return Ok(Outcome::Standstill(reason)),
+                Err(error) => return Err(error),
+            }
+            for ExportedFile { name, size, etag, .. } in some {
+                importing.imported.add_file(name, *size, etag);
             }
             done += some.len();
             importing.counts.files += some.len() as u64;
@@ -100,14 +106,15 @@ impl Run<'_> {
     ) -> Result<Copies, ControlError> {
         let copier = Copier { s3: self.stores.s3.clone() };
         let mut tasks = JoinSet::new();
+        let prefix = Self::prefix(tenant);
+        if let Some(file) = files.iter().find(|file| prefix.len() + file.name.len() > MAX_KEY) {
+            let name = shortened(&file.name);
+            return Ok(Copies::Refused(format!(
+                "the file {name} has a name too long for a tenant of this id"
+            )));
+        }
         for ExportedFile { name, key: short, size, etag, .. } in files {
-            let key = format!("{}{name}", Self::prefix(tenant));
-            if key.len() > MAX_KEY {
-                return Ok(Copies::Refused(format!(
-                    "the file {} has a name that is too long for a tenant of this id",
-                    shortened(name)
-                )));
-            }
+            let key = format!("{prefix}{name}");
             let from = Place {
                 bucket: importing.export.bucket.clone(),
                 key: match short {
@@ -124,9 +131,8 @@ impl Run<'_> {
             });
         }
         let mut copies = Copies::Done;
-        while let Some(copied) = tasks.join_next().await {
-            let copied =
-                copied.map_err(|error| ControlError::Unreadable("the copy of a file", Box::new(error)))?;
+        // All are waited for: what is dropped may still be done by S3.
+        for copied in tasks.join_all().await {
             let (name, listed, copied) = copied?;
             match copied {
                 Copied::Done { source, .. } if source == listed => {}

@@ -10,8 +10,11 @@ use crate::item::TenantItem;
 use crate::raw_item::{self, Of};
 use crate::task::{Item, Outcome, Run};
 
-/// Items that are written at once.
+/// Items that are written at once, of which DynamoDB takes no more, and the bytes of their lines. Together these hold
+/// a request to 16 MB: with the names of types, numbers of one digit are five times as long as in a line, and one line
+/// more may be as long as an item.
 const WRITES: usize = 25;
+const BYTES: usize = 1024 * 1024;
 
 /// What a line brings back.
 #[derive(Debug)]
@@ -72,10 +75,22 @@ impl Run<'_> {
             }
         }
         let table = self.stores.home(tenant)?.records;
-        let (mut records, mut checkpoints) = (Vec::new(), Vec::new());
+        let (mut records, mut checkpoints, mut bytes) = (Vec::new(), Vec::new(), 0);
         for line in text.lines() {
+            let is_full = records.len().max(checkpoints.len()) >= WRITES || bytes + line.len() > BYTES;
+            if is_full {
+                self.import_records(&table, std::mem::take(&mut records)).await?;
+                self.import_checkpoints(std::mem::take(&mut checkpoints)).await?;
+                bytes = 0;
+            }
+            bytes += line.len();
             match read(importing, line) {
                 Some(Line::Item(Of::Records, mut item)) => {
+                    if importing.step == Step::Records {
+                        importing.imported.add_line(line);
+                    } else {
+                        importing.imported.add_owned(&item);
+                    }
                     let id = AttributeValue::S(tenant.tenant_id.to_string());
                     item.insert("tenant_id".to_owned(), id);
                     records.push(put(item)?);
@@ -86,12 +101,6 @@ impl Run<'_> {
                     count(importing, Of::Checkpoints);
                 }
                 Some(Line::LeftOut) | None => {}
-            }
-            if records.len() >= WRITES {
-                self.import_records(&table, std::mem::take(&mut records)).await?;
-            }
-            if checkpoints.len() >= WRITES {
-                self.import_checkpoints(std::mem::take(&mut checkpoints)).await?;
             }
         }
         self.import_records(&table, records).await?;

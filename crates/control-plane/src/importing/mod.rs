@@ -15,23 +15,21 @@ use std::collections::BTreeMap;
 use contract::{ExportCounts, ExportPlace, Import, ImportStage};
 use serde::{Deserialize, Serialize};
 use tenant_context::{ApiKeyId, Held};
-use time::{Duration, OffsetDateTime};
+use time::OffsetDateTime;
 
 use crate::ControlError;
 use crate::item::TenantItem;
+use crate::moving::Digest;
 use crate::task::{Outcome, Pace, Run};
 
 pub use request::Imports;
-
-/// The longest that a request of the data API is at work, beyond which Lambda and API Gateway end it.
-const REQUEST: Duration = Duration::seconds(30);
 
 /// What is next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Step {
-    /// Nothing until no request is under way that does not know that writes wait. Then it is looked whether the tenant
-    /// still has nothing.
+    /// Nothing until nothing that was handed out before writes any more. Then it is looked whether the tenant still
+    /// has nothing.
     Wait,
     Records,
     Checkpoints,
@@ -59,15 +57,19 @@ pub(crate) struct Importing {
     pub(crate) export: ExportPlace,
     /// The digest of its manifest when the import was asked for, in hexadecimal digits.
     pub(crate) manifest: String,
+    /// Whether checkpoints were asked for.
+    pub(crate) with_checkpoints: bool,
     /// The keys that get the checkpoints, by the exported ones; none where checkpoints are left out.
     pub(crate) keys: BTreeMap<ApiKeyId, ApiKeyId>,
     #[serde(with = "time::serde::rfc3339")]
     pub(crate) requested_at: OffsetDateTime,
     pub(crate) pace: Pace,
-    /// What has been written.
+    /// What has been written, and the records and files of it.
     pub(crate) counts: ExportCounts,
+    pub(crate) imported: Digest,
     /// What has been found since the comparison began.
     pub(crate) found: ExportCounts,
+    pub(crate) found_digest: Digest,
     /// From when on writes went on.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "time::serde::rfc3339::option")]
     pub(crate) resumed_at: Option<OffsetDateTime>,
@@ -110,15 +112,19 @@ impl Importing {
         self.pace.cursor = None;
     }
 
-    /// Looks for what may have been written since the request, before nobody writes any more.
+    /// Looks for what has been written since the request, before nobody wrote any more.
     async fn look(&mut self, run: &Run<'_>, tenant: &TenantItem) -> Result<Outcome, ControlError> {
         let home = run.stores.home(tenant)?;
         let prefix = Run::prefix(tenant);
-        let is_new = !run.records(&home.records, tenant).holds_any(run).await?
+        let mut is_new = !run.records(&home.records, tenant).holds_any(run).await?
             && !run.contents(&home.files, &prefix).has_any().await?;
+        for key in self.keys.values() {
+            is_new = is_new && !run.checkpoints(key).holds_any(run).await?;
+        }
         if !is_new {
             return Ok(Outcome::Standstill(
-                "the tenant has records, files or unfinished uploads by now: give the import up, or delete them"
+                "the tenant has records, files, unfinished uploads or checkpoints by now: give the import up, delete \
+                 them, and ask for it again"
                     .to_owned(),
             ));
         }
@@ -129,7 +135,7 @@ impl Importing {
     /// Goes on with the comparison, from its beginning.
     fn compare(&mut self) {
         self.enter(Step::CompareRecords);
-        self.found = ExportCounts::default();
+        (self.found, self.found_digest) = (ExportCounts::default(), Digest::default());
     }
 
     /// The end: writes go on.
@@ -200,8 +206,11 @@ mod tests {
             keys: [("k1".parse().unwrap(), "k2".parse().unwrap())].into(),
             requested_at: now,
             pace: Pace::from(now),
+            with_checkpoints: true,
             counts: ExportCounts::default(),
+            imported: Digest::default(),
             found: ExportCounts::default(),
+            found_digest: Digest::default(),
             resumed_at: None,
         }
     }

@@ -5,16 +5,17 @@ use std::sync::Arc;
 
 use contract::{AdminTenant, ExportCounts, ExportPlace, FieldError, ImportBegin, TenantStatus};
 use tenant_context::{ApiKeyId, Aws, Bound, KeyItem, OpenError, Operator, TenantId};
-use time::{Duration, OffsetDateTime};
+use time::OffsetDateTime;
 
 use super::source::{Found, Manifest, find};
-use super::{Importing, REQUEST, Step};
+use super::{Importing, Step};
 use crate::ControlError;
 use crate::changes::shown;
 use crate::desk::{Change, Desk};
 use crate::file_removal::Contents;
 use crate::item::TenantItem;
-use crate::task::{Home, Pace, Partition, Task, patient_s3, unnamed};
+use crate::moving::Digest;
+use crate::task::{Home, Pace, Partition, REVOCATION_HORIZON, Task, patient_s3, unnamed};
 
 /// How often it is tried to give an import up whose progress comes between.
 const ATTEMPTS: u32 = 8;
@@ -87,16 +88,18 @@ impl Imports {
         };
         let keys = mapped(asked, &manifest, &before.keys).map_err(ControlError::Invalid)?;
         self.check_empty(&before, &keys).await?;
-        let ttl = Duration::try_from(self.opened.aws.context_ttl()).unwrap_or(Duration::MAX);
         let importing = Importing {
             step: Step::Wait,
             export,
             manifest: digest,
             keys,
             requested_at: now,
-            pace: Pace::from(now + ttl + REQUEST),
+            with_checkpoints: asked.checkpoints,
+            pace: Pace::from(now + REVOCATION_HORIZON),
             counts: ExportCounts::default(),
+            imported: Digest::default(),
             found: ExportCounts::default(),
+            found_digest: Digest::default(),
             resumed_at: None,
         };
         let detail = format!("from {}; writes wait", asked.prefix);
@@ -122,7 +125,8 @@ impl Imports {
 
     async fn abandon_now(&self, id: &TenantId, now: OffsetDateTime) -> Result<AdminTenant, ControlError> {
         let desk = &self.opened.desk;
-        let before = desk.ready(id, now).await?;
+        // It waits for nothing that is owed to the tenant.
+        let before = desk.reader.tenant(id).await?;
         let contexts = desk.keys(&before).await?;
         let Some(mut importing) = before.importing().cloned() else {
             return Err(ControlError::NotUnderWay(id.clone()));
@@ -222,7 +226,7 @@ impl Importing {
         });
         !matches!(self.step, Step::UndoItems | Step::UndoCheckpoints | Step::UndoUploads | Step::UndoFiles)
             && self.export.prefix == asked.prefix
-            && (asked.checkpoints || self.keys.is_empty())
+            && self.with_checkpoints == asked.checkpoints
             && is_mapped_so
     }
 }

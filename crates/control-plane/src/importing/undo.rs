@@ -22,10 +22,13 @@ impl Run<'_> {
         Ok(Outcome::Progress)
     }
 
-    /// Deletes the checkpoints of the keys that were to get some: they had none.
+    /// Deletes a page of the checkpoints of the keys that were to get some: they had none.
     pub(super) async fn undo_checkpoints(&self, importing: &mut Importing) -> Result<Outcome, ControlError> {
         for key in importing.keys.values() {
-            self.desk.checkpoints.delete(key).await?;
+            let [checkpoints, _] = self.of_key(key);
+            if !self.purge(&checkpoints).await? {
+                return Ok(Outcome::Progress);
+            }
         }
         importing.enter(Step::UndoUploads);
         Ok(Outcome::Progress)
@@ -52,6 +55,11 @@ impl Run<'_> {
     ) -> Result<Outcome, ControlError> {
         let (bucket, prefix) = (self.stores.home(tenant)?.files, Self::prefix(tenant));
         if !self.contents(&bucket, &prefix).delete_versions().await? {
+            return Ok(Outcome::Progress);
+        }
+        // A copy that was under way may have ended behind the listing.
+        if self.contents(&bucket, &prefix).has_any().await? {
+            importing.enter(Step::UndoUploads);
             return Ok(Outcome::Progress);
         }
         let what = "nothing is left of the import from";

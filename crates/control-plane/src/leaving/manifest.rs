@@ -41,7 +41,7 @@ impl Run<'_> {
         let manifest = Manifest {
             format: FORMAT,
             tenant: tenant.details(),
-            api_key_ids: tenant.keys.iter().map(ToString::to_string).collect(),
+            api_key_ids: leaving.exported_keys.iter().map(ToString::to_string).collect(),
             requested_at: leaving.requested_at,
             exported_at: self.now,
             counts: leaving.counts,
@@ -54,6 +54,7 @@ impl Run<'_> {
         leaving.enter(Step::Grace);
         leaving.is_exported = true;
         leaving.parts.clear();
+        leaving.exported_keys.clear();
         leaving.pace.next_at = leaving.purge_at.max(self.now);
         let ExportCounts { records, checkpoints, files, .. } = leaving.counts;
         Ok(Outcome::Change {

@@ -99,6 +99,9 @@ pub(crate) struct Leaving {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) parts: Vec<Part>,
     pub(crate) counts: ExportCounts,
+    /// The keys whose checkpoints have been exported, some of which may be gone by the end.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) exported_keys: Vec<ApiKeyId>,
     /// The files of the export, and those that are found when the purge is due.
     #[serde(default)]
     pub(crate) exported: Digest,
@@ -163,6 +166,7 @@ impl Leaving {
         self.enter(Step::ExportRecords);
         self.is_exported = false;
         self.parts.clear();
+        self.exported_keys.clear();
         self.counts = ExportCounts::default();
         (self.exported, self.found) = (Digest::default(), Digest::default());
     }
@@ -269,6 +273,7 @@ mod tests {
             is_exported: false,
             parts: Vec::new(),
             counts: ExportCounts::default(),
+            exported_keys: Vec::new(),
             exported: Digest::default(),
             found: Digest::default(),
             keys: Vec::new(),

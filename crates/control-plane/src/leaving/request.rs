@@ -122,6 +122,7 @@ fn leaving(
         is_exported: false,
         parts: Vec::new(),
         counts: ExportCounts::default(),
+        exported_keys: Vec::new(),
         exported: Digest::default(),
         found: Digest::default(),
         keys: if is_waiting { before.keys.clone() } else { Vec::new() },

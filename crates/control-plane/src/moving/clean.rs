@@ -81,17 +81,24 @@ impl Run<'_> {
         tenant: &TenantItem,
         moving: &mut Moving,
     ) -> Result<Outcome, ControlError> {
-        match self.silos.remove(&tenant.tenant_id, self.budget).await? {
-            Removed::Gone => {
-                moving.enter(Step::Abandoned);
-                moving.pace.lease_until = None;
-                Ok(Outcome::Change {
-                    after: Box::new(tenant.clone()),
-                    removed: Vec::new(),
-                    action: "tenant.stay",
-                    detail: "the silo is gone".to_owned(),
-                })
+        let stays = |moving: &mut Moving, detail: String| {
+            moving.enter(Step::Abandoned);
+            moving.pace.lease_until = None;
+            Outcome::Change {
+                after: Box::new(tenant.clone()),
+                removed: Vec::new(),
+                action: "tenant.stay",
+                detail,
             }
+        };
+        // What was there before is somebody else's.
+        if !moving.is_made
+            && let Some(reason) = self.silos.left_over(&tenant.tenant_id).await?
+        {
+            return Ok(stays(moving, format!("nothing is deleted: {reason}")));
+        }
+        match self.silos.remove(&tenant.tenant_id, self.budget).await? {
+            Removed::Gone => Ok(stays(moving, "the silo is gone".to_owned())),
             Removed::NotYet => {
                 moving.pace.next_at = self.now + REMOVAL;
                 Ok(Outcome::Progress)

@@ -1,6 +1,8 @@
 //! The comparison of both sides by count and checksum, each read by itself from its beginning.
 
-use super::{Moving, Step};
+use aws_sdk_s3::types::Object;
+
+use super::{Moving, Side, Step};
 use crate::ControlError;
 use crate::file_copy::Listed;
 use crate::item::TenantItem;
@@ -30,6 +32,18 @@ fn cursor(is_in_silo: bool, next: Option<String>) -> Option<String> {
     }
 }
 
+impl Side {
+    /// Counts files.
+    pub(super) fn add_files(&mut self, files: &[Object]) {
+        for object in files {
+            let Listed { etag, size } = Listed::of(object);
+            self.counts.files += 1;
+            self.counts.bytes += u64::try_from(size).unwrap_or_default();
+            self.files.add_file(object.key().unwrap_or_default(), size, &etag);
+        }
+    }
+}
+
 impl Run<'_> {
     /// Reads a page of the records of one side.
     pub(super) async fn compare_records(
@@ -44,7 +58,7 @@ impl Run<'_> {
         let side = if is_in_silo { &mut moving.silo } else { &mut moving.pool };
         for item in &items {
             side.counts.records += 1;
-            side.digest.add_item(item);
+            side.records.add_item(item);
         }
         moving.pace.cursor = cursor(is_in_silo, next);
         if moving.pace.cursor.is_none() {
@@ -67,12 +81,7 @@ impl Run<'_> {
         let bucket = if is_in_silo { &silo } else { &self.stores.files };
         let Listing { files, next } = self.files_behind(bucket, tenant, behind.as_deref()).await?;
         let side = if is_in_silo { &mut moving.silo } else { &mut moving.pool };
-        for object in &files {
-            let Listed { etag, size } = Listed::of(object);
-            side.counts.files += 1;
-            side.counts.bytes += u64::try_from(size).unwrap_or_default();
-            side.digest.add_file(object.key().unwrap_or_default(), size, &etag);
-        }
+        side.add_files(&files);
         moving.pace.cursor = cursor(is_in_silo, next);
         if moving.pace.cursor.is_none() {
             if moving.pool != moving.silo {

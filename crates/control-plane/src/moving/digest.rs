@@ -20,6 +20,20 @@ impl Digest {
         self.add(hash);
     }
 
+    /// Adds an item without the id of the tenant whose it is.
+    pub(crate) fn add_owned(&mut self, item: &HashMap<String, AttributeValue>) {
+        let mut item = item.clone();
+        item.remove("tenant_id");
+        self.add_item(&item);
+    }
+
+    /// Adds a line of an export.
+    pub(crate) fn add_line(&mut self, line: &str) {
+        let mut hash = Sha256::new();
+        bytes(&mut hash, b'T', line.as_bytes());
+        self.add(hash);
+    }
+
     /// Adds a file by its key, size and entity tag.
     pub(crate) fn add_file(&mut self, key: &str, size: i64, etag: &str) {
         let mut hash = Sha256::new();

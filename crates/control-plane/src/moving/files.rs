@@ -17,6 +17,19 @@ use crate::task::{Listing, Outcome, Run};
 const AT_ONCE: usize = 8;
 /// After how long a file is gone on with that a run has no time for: the next run has it.
 const PAUSE: Duration = Duration::seconds(30);
+/// What S3 tells times to, in nanoseconds.
+const SECOND: i128 = 1_000_000_000;
+
+/// A page of both sides.
+#[derive(Debug)]
+pub(super) struct Both {
+    /// Those of the pool.
+    pub(super) files: Vec<Object>,
+    /// Those of the silo, by their keys.
+    pub(super) present: BTreeMap<String, Object>,
+    /// The key behind which there are more.
+    pub(super) next: Option<String>,
+}
 
 impl Run<'_> {
     /// Makes a page of the silo's files what they are in the pool. The cursor is the key behind which the next page
@@ -28,9 +41,7 @@ impl Run<'_> {
     ) -> Result<Outcome, ControlError> {
         let silo = self.stores.silo(tenant)?.files;
         let behind = moving.pace.cursor.clone();
-        let Listing { files, next } =
-            self.files_behind(&self.stores.files, tenant, behind.as_deref()).await?;
-        let mut present = self.files_up_to(&silo, tenant, behind, next.as_deref()).await?;
+        let Both { files, mut present, next } = self.both(&silo, tenant, behind.as_deref()).await?;
         let is_due = |object: &Object| {
             let there = present.get(object.key().unwrap_or_default());
             there.is_none_or(|there| !is_current(object, there))
@@ -58,7 +69,7 @@ impl Run<'_> {
     }
 
     /// Copies some files at once. Answers whether all of them are copied, or gone.
-    async fn copy_some(
+    pub(super) async fn copy_some(
         &self,
         silo: &str,
         moving: &mut Moving,
@@ -71,13 +82,22 @@ impl Run<'_> {
             let from = Place { bucket: self.stores.files.clone(), key: key.to_owned() };
             let to = Place { bucket: silo.to_owned(), key: key.to_owned() };
             let (copier, listed, budget) = (copier.clone(), Listed::of(object), self.budget);
-            tasks.spawn(async move { copier.copy(&from, &to, &listed, budget).await });
+            tasks.spawn(async move {
+                let copied = copier.copy(&from, &to, &listed, budget).await;
+                (from.key, copied)
+            });
         }
         let mut is_all = true;
-        while let Some(copied) = tasks.join_next().await {
-            let copied =
-                copied.map_err(|error| ControlError::Unreadable("the copy of a file", Box::new(error)))?;
+        // All are waited for: what is dropped may still be done by S3.
+        for (key, copied) in tasks.join_all().await {
             match copied? {
+                // Both sides would never be equal.
+                Copied::Done { etag, source } if etag != source.etag => {
+                    return Err(ControlError::NotCopied(
+                        key,
+                        "the entity tag of its copy is another".to_owned(),
+                    ));
+                }
                 Copied::Done { source, .. } => {
                     moving.copied.files += 1;
                     moving.copied.bytes += u64::try_from(source.size).unwrap_or_default();
@@ -89,37 +109,38 @@ impl Run<'_> {
         Ok(is_all)
     }
 
-    /// The tenant's files in a bucket behind one key up to another, or up to the last.
-    async fn files_up_to(
+    /// A page of the pool's files, and the silo's between the same keys.
+    pub(super) async fn both(
         &self,
-        bucket: &str,
+        silo: &str,
         tenant: &TenantItem,
-        behind: Option<String>,
-        last: Option<&str>,
-    ) -> Result<BTreeMap<String, Object>, ControlError> {
-        let mut found = BTreeMap::new();
-        let mut behind = behind;
-        loop {
-            let Listing { files, next } = self.files_behind(bucket, tenant, behind.as_deref()).await?;
-            for object in files {
-                let key = object.key().unwrap_or_default().to_owned();
-                if last.is_none_or(|last| key.as_str() <= last) {
-                    found.insert(key, object);
-                }
-            }
-            behind = next.filter(|next| last.is_none_or(|last| next.as_str() < last));
-            if behind.is_none() {
-                return Ok(found);
-            }
-        }
+        behind: Option<&str>,
+    ) -> Result<Both, ControlError> {
+        let Listing { mut files, next } = self.files_behind(&self.stores.files, tenant, behind).await?;
+        let there = self.files_behind(silo, tenant, behind).await?;
+        // Where much was deleted in the pool the silo's page ends first, and so does this one.
+        let next = match (next, there.next) {
+            (Some(pooled), Some(siloed)) => Some(pooled.min(siloed)),
+            (one, other) => one.or(other),
+        };
+        let is_within =
+            |object: &Object| next.as_deref().is_none_or(|next| object.key().unwrap_or_default() <= next);
+        files.retain(is_within);
+        let present = there.files.into_iter().filter(is_within);
+        let present = present.map(|object| (object.key().unwrap_or_default().to_owned(), object)).collect();
+        Ok(Both { files, present, next })
     }
 }
 
-/// Whether the silo's file is the pool's as it is now: the same bytes, and copied no earlier than it was written, which
-/// tells of a file that was replaced by one of the same bytes with another type.
+/// When an object was written, in nanoseconds since 1970.
+pub(super) fn written(object: &Object) -> Option<i128> {
+    object.last_modified().map(aws_sdk_s3::primitives::DateTime::as_nanos)
+}
+
+/// Whether the silo's file is the pool's as it is now: the same bytes, and copied behind the second in which it was
+/// written, which tells of a file that was replaced by one of the same bytes with another type.
 fn is_current(pooled: &Object, siloed: &Object) -> bool {
-    let time = |object: &Object| object.last_modified().map(aws_sdk_s3::primitives::DateTime::as_nanos);
-    Listed::of(pooled) == Listed::of(siloed) && time(pooled) <= time(siloed)
+    Listed::of(pooled) == Listed::of(siloed) && written(pooled).map(|time| time + SECOND) <= written(siloed)
 }
 
 #[cfg(test)]
@@ -137,8 +158,8 @@ mod tests {
     fn a_copy_is_current_with_the_same_bytes_and_no_earlier() {
         let pooled = object("\"a\"", 1, 10);
         for (siloed, is_so) in [
-            (object("\"a\"", 1, 10), true),
             (object("\"a\"", 1, 11), true),
+            (object("\"a\"", 1, 10), false),
             (object("\"a\"", 1, 9), false),
             (object("\"b\"", 1, 11), false),
             (object("\"a\"", 2, 11), false),

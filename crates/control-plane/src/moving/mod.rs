@@ -7,6 +7,7 @@ mod clean;
 mod compare;
 mod digest;
 mod files;
+mod late;
 mod records;
 mod request;
 
@@ -24,8 +25,9 @@ use crate::provisioning::SOON;
 use crate::silo::{Made, Patience};
 use crate::task::{Outcome, Pace, REVOCATION_HORIZON, Run};
 
-/// The longest that a request of the data API is at work, beyond which Lambda and API Gateway end it.
-const REQUEST: Duration = Duration::seconds(30);
+/// The longest that a request of the data API is at work, beyond which Lambda and API Gateway end it, and as much for
+/// the transaction by which requests are told something else.
+const REQUEST: Duration = Duration::seconds(30 + 15);
 /// How often both sides may differ in one pause of writes.
 const MOST_RECOUNTS: u32 = 3;
 
@@ -42,6 +44,8 @@ pub(crate) enum Step {
     RefreshFiles,
     /// Writes are told to wait.
     Pause,
+    /// Copies that have come to nothing are given up.
+    CloseUploads,
     CatchUpRecords,
     CatchUpFiles,
     CompareRecords,
@@ -51,6 +55,10 @@ pub(crate) enum Step {
     Resume,
     /// Nothing until no link to a file in the pool holds any more.
     Settle,
+    /// S3 judges a request when it begins, and an upload by what was handed out before may have ended behind the
+    /// comparison.
+    RecheckFiles,
+    BringFiles,
     CleanItems,
     CleanUploads,
     CleanFiles,
@@ -73,6 +81,10 @@ pub(crate) struct Moving {
     /// From when on nothing that was handed out before changes the data any more.
     #[serde(with = "time::serde::rfc3339")]
     pub(crate) horizon: OffsetDateTime,
+    /// For how long writes may wait for both sides to become equal, in seconds.
+    pub(crate) longest_pause: u32,
+    /// Whether all that is in the silo is the move's.
+    pub(crate) is_made: bool,
     pub(crate) pace: Pace,
     pub(crate) copied: MoveCounts,
     #[serde(default, skip_serializing_if = "Option::is_none", with = "time::serde::rfc3339::option")]
@@ -82,6 +94,10 @@ pub(crate) struct Moving {
     /// What has been found in the pool, and in the silo, since the comparison began.
     pub(crate) pool: Side,
     pub(crate) silo: Side,
+    /// What is found in the pool before it is deleted.
+    pub(crate) late: Side,
+    /// Files that came into the pool behind the comparison, and were brought into the silo.
+    pub(crate) brought: u64,
     /// How often they differed since writes wait.
     #[serde(default)]
     pub(crate) recounts: u32,
@@ -91,22 +107,26 @@ pub(crate) struct Moving {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Side {
     pub(crate) counts: MoveCounts,
-    /// Of all records and files.
-    pub(crate) digest: Digest,
+    pub(crate) records: Digest,
+    pub(crate) files: Digest,
 }
 
 impl Moving {
-    pub(crate) fn begin(now: OffsetDateTime) -> Self {
+    pub(crate) fn begin(longest_pause: u32, now: OffsetDateTime) -> Self {
         Self {
             step: Step::MakeSilo,
             requested_at: now,
             horizon: now + REVOCATION_HORIZON,
+            longest_pause,
+            is_made: false,
             pace: Pace::from(now),
             copied: MoveCounts::default(),
             paused_at: None,
             resumed_at: None,
             pool: Side::default(),
             silo: Side::default(),
+            late: Side::default(),
+            brought: 0,
             recounts: 0,
         }
     }
@@ -134,12 +154,31 @@ impl Moving {
         }
     }
 
-    /// Takes the step that is next.
+    /// Takes the step that is next. Writes wait no longer than they may, whatever is in the way.
     pub(crate) async fn go_on(
         &mut self,
         run: &Run<'_>,
         tenant: &TenantItem,
     ) -> Result<Outcome, ControlError> {
+        if self.stage() != MoveStage::Pause {
+            return self.take(run, tenant).await;
+        }
+        let end = self.paused_at.map(|begin| begin + Duration::seconds(self.longest_pause.into()));
+        if end.is_some_and(|end| end < run.now) {
+            let reason = "writes have waited for as long as they may: ask for the move again with a longer pause, \
+                          when the tenant writes little";
+            return Ok(self.unpause(run.now, tenant, reason.to_owned()));
+        }
+        match self.take(run, tenant).await {
+            Ok(Outcome::Standstill(reason)) => Ok(self.unpause(run.now, tenant, reason)),
+            Err(refused @ ControlError::NotCopied(..)) => {
+                Ok(self.unpause(run.now, tenant, refused.to_string()))
+            }
+            taken => taken,
+        }
+    }
+
+    async fn take(&mut self, run: &Run<'_>, tenant: &TenantItem) -> Result<Outcome, ControlError> {
         match self.step {
             Step::MakeSilo => self.make_silo(run, tenant).await,
             Step::CopyRecords | Step::RefreshRecords | Step::CatchUpRecords => {
@@ -147,14 +186,17 @@ impl Moving {
             }
             Step::CopyFiles | Step::RefreshFiles | Step::CatchUpFiles => run.copy_files(tenant, self).await,
             Step::Pause => Ok(self.pause(run, tenant)),
+            Step::CloseUploads => run.close_uploads(tenant, self).await,
             Step::CompareRecords => run.compare_records(tenant, self).await,
             Step::CompareFiles => run.compare_files(tenant, self).await,
             Step::Switch => Ok(self.switch(run, tenant)),
             Step::Resume => Ok(self.resume(run, tenant)),
             Step::Settle => {
-                self.enter(Step::CleanItems);
+                self.recheck();
                 Ok(Outcome::Progress)
             }
+            Step::RecheckFiles => run.recheck_files(tenant, self).await,
+            Step::BringFiles => run.bring_files(tenant, self).await,
             Step::CleanItems => run.clean_items(tenant, self).await,
             Step::CleanUploads => run.clean_uploads(tenant, self).await,
             Step::CleanFiles => run.clean_files(tenant, self).await,
@@ -172,7 +214,10 @@ impl Moving {
 
     async fn make_silo(&mut self, run: &Run<'_>, tenant: &TenantItem) -> Result<Outcome, ControlError> {
         match run.silos.make(&tenant.tenant_id, &mut Patience::default()).await? {
-            Made::Answers => self.enter(Step::CopyRecords),
+            Made::Answers => {
+                self.is_made = true;
+                self.enter(Step::CopyRecords);
+            }
             Made::NotYet => self.pace.next_at = run.now + SOON,
             Made::Refused(reason) => return Ok(Outcome::Standstill(reason)),
         }
@@ -206,7 +251,7 @@ impl Moving {
 
     /// Tells writes to wait. What is under way then has ended when it goes on.
     fn pause(&mut self, run: &Run<'_>, tenant: &TenantItem) -> Outcome {
-        self.enter(Step::CatchUpRecords);
+        self.enter(Step::CloseUploads);
         self.recounts = 0;
         self.paused_at = Some(run.now);
         self.resumed_at = None;
@@ -224,14 +269,15 @@ impl Moving {
     /// since writes wait until nobody does.
     fn switch(&mut self, run: &Run<'_>, tenant: &TenantItem) -> Outcome {
         self.enter(Step::Resume);
-        self.pace.next_at = run.latest() + run.context_ttl();
-        let MoveCounts { records, files, bytes } = self.silo.counts;
-        let digest = self.silo.digest.to_string();
+        self.pace.next_at = run.latest() + run.context_ttl() + REQUEST;
+        let Side { counts: MoveCounts { records, files, bytes }, records: items, files: tags } = &self.silo;
         Outcome::Change {
             after: Box::new(TenantItem { isolation: Isolation::Siloed, ..tenant.clone() }),
             removed: Vec::new(),
             action: "tenant.switch",
-            detail: format!("{records} records and {files} files of {bytes} bytes; checksum {digest}"),
+            detail: format!(
+                "{records} records, checksum {items}; {files} files of {bytes} bytes, checksum {tags}"
+            ),
         }
     }
 
@@ -257,20 +303,32 @@ impl Moving {
             self.enter(Step::CatchUpRecords);
             return Outcome::Progress;
         }
+        let reason = format!(
+            "pool and silo differ in {what} though writes wait: something writes past the API; end it, or give the \
+             move up"
+        );
+        self.unpause(now, tenant, reason)
+    }
+
+    /// Lets writes go on in the pool. An hour later it is tried again.
+    fn unpause(&mut self, now: OffsetDateTime, tenant: &TenantItem, reason: String) -> Outcome {
         self.enter(Step::RefreshRecords);
         self.resumed_at = Some(now);
         self.pace.next_at = now + Duration::hours(1);
-        self.pace.standstill = Some(format!(
-            "pool and silo differ in {what} though writes wait: something writes past the API; end it, or give the \
-             move up"
-        ));
-        let detail = format!("writes go on in the pool: the sides differ in {what}");
+        let detail = format!("writes go on in the pool: {reason}");
+        self.pace.standstill = Some(reason);
         Outcome::Change {
             after: Box::new(tenant.clone()),
             removed: Vec::new(),
             action: "tenant.unpause",
             detail,
         }
+    }
+
+    /// Looks at the pool's files once more.
+    fn recheck(&mut self) {
+        self.enter(Step::RecheckFiles);
+        self.late = Side::default();
     }
 
     fn pause_seconds(&self) -> Option<u64> {
@@ -283,13 +341,14 @@ impl Moving {
             Step::CopyRecords | Step::CopyFiles | Step::RefreshRecords | Step::RefreshFiles | Step::Pause => {
                 MoveStage::Copy
             }
-            Step::CatchUpRecords
+            Step::CloseUploads
+            | Step::CatchUpRecords
             | Step::CatchUpFiles
             | Step::CompareRecords
             | Step::CompareFiles
             | Step::Switch => MoveStage::Pause,
             Step::Resume => MoveStage::Switch,
-            Step::Settle => MoveStage::Settle,
+            Step::Settle | Step::RecheckFiles | Step::BringFiles => MoveStage::Settle,
             Step::CleanItems | Step::CleanUploads | Step::CleanFiles | Step::Count => MoveStage::Clean,
             Step::Done => MoveStage::Done,
             Step::RemoveSilo => MoveStage::Abandon,
@@ -312,6 +371,7 @@ impl Moving {
             compared: is_compared.then_some(self.silo.counts),
             paused_at: self.paused_at,
             pause_seconds: self.pause_seconds(),
+            longest_pause_seconds: self.longest_pause,
         }
     }
 }

@@ -8,7 +8,7 @@ use super::Moving;
 use crate::ControlError;
 use crate::batch::Batches;
 use crate::item::TenantItem;
-use crate::task::{Item, Outcome, Partition, Run};
+use crate::task::{Item, Outcome, Run};
 
 /// Items of one page of the pool.
 const PAGE: i32 = 500;
@@ -24,11 +24,18 @@ impl Run<'_> {
         let silo = self.stores.silo(tenant)?;
         let (from, to) = (self.records(&self.stores.records, tenant), self.records(&silo.records, tenant));
         let behind = moving.pace.cursor.as_deref();
-        let (wanted, next) = from.page(self, behind, PAGE).await?;
-        let mut present = self.up_to(&to, behind, next.as_deref()).await?;
+        let (wanted, next_wanted) = from.page(self, behind, PAGE).await?;
+        let (present, next_present) = to.page_up_to(self, behind, next_wanted.as_deref(), PAGE).await?;
+        // Where much was deleted in the pool the silo's page ends first, and so does this one.
+        let next = next_present.or(next_wanted);
+        let place = |item| Some((to.sort_key_of(&item)?.to_owned(), item));
+        let mut present: HashMap<String, Item> = present.into_iter().filter_map(place).collect();
         let mut writes = Vec::new();
         for item in wanted {
             let Some(sort_key) = to.sort_key_of(&item) else { continue };
+            if next.as_deref().is_some_and(|next| sort_key > next) {
+                continue;
+            }
             if present.remove(sort_key).is_some_and(|there| there == item) {
                 continue;
             }
@@ -55,28 +62,5 @@ impl Run<'_> {
             moving.records_copied();
         }
         Ok(Outcome::Progress)
-    }
-
-    /// The items of a partition behind one sort key up to another, or up to its end, by their sort keys.
-    async fn up_to(
-        &self,
-        partition: &Partition<'_>,
-        behind: Option<&str>,
-        last: Option<&str>,
-    ) -> Result<HashMap<String, Item>, ControlError> {
-        let mut found = HashMap::new();
-        let mut behind = behind.map(str::to_owned);
-        loop {
-            let (items, next) = partition.page_up_to(self, behind.as_deref(), last, PAGE).await?;
-            for item in items {
-                if let Some(sort_key) = partition.sort_key_of(&item).map(str::to_owned) {
-                    found.insert(sort_key, item);
-                }
-            }
-            behind = next;
-            if behind.is_none() {
-                return Ok(found);
-            }
-        }
     }
 }

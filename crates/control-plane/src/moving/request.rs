@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use contract::{AdminTenant, Isolation, TenantStatus};
+use contract::{AdminTenant, Isolation, MoveRequest, TenantStatus};
 use tenant_context::{Aws, Bound, OpenError, Operator, TenantId};
 use time::OffsetDateTime;
 
@@ -37,20 +37,51 @@ impl Bound<Operator> for Moves {
 
 impl Moves {
     /// Begins to move a tenant into a silo; `tenants-reconcile` goes on with it. A tenant whose move is under way or
-    /// done is answered as it stands, and nothing changes.
+    /// done is answered as it stands, and nothing changes but for how long its writes may wait, in seconds.
     ///
     /// # Errors
     /// [`ControlError::NotFound`]; [`ControlError::Inactive`] for a tenant that is not onboarded or leaves;
     /// [`ControlError::Siloed`] for one that was onboarded into a silo; [`ControlError::UnderWay`];
     /// [`ControlError::Stale`] and [`ControlError::Busy`] where another request is at work.
-    pub async fn begin(&self, id: &TenantId, now: OffsetDateTime) -> Result<AdminTenant, ControlError> {
+    pub async fn begin(
+        &self,
+        id: &TenantId,
+        longest_pause: Option<u32>,
+        now: OffsetDateTime,
+    ) -> Result<AdminTenant, ControlError> {
+        for _ in 1..ATTEMPTS {
+            match Box::pin(self.begin_now(id, longest_pause, now)).await {
+                Err(ControlError::Stale(_)) => {}
+                begun => return begun,
+            }
+        }
+        self.begin_now(id, longest_pause, now).await
+    }
+
+    async fn begin_now(
+        &self,
+        id: &TenantId,
+        longest_pause: Option<u32>,
+        now: OffsetDateTime,
+    ) -> Result<AdminTenant, ControlError> {
         let before = self.desk.ready(id, now).await?;
         let contexts = self.desk.keys(&before).await?;
-        if before.moving().is_some_and(|moving| !matches!(moving.step, Step::RemoveSilo | Step::Abandoned)) {
+        let under_way = before
+            .moving()
+            .filter(|moving| !matches!(moving.step, Step::RemoveSilo | Step::Abandoned))
+            .cloned();
+        let Some(mut moving) = under_way else {
+            let after = moved(&before, longest_pause.unwrap_or(MoveRequest::LONGEST_PAUSE), now)?;
+            return self.commit(before, after, contexts, ("tenant.move-begin", None), now).await;
+        };
+        let Some(seconds) = longest_pause.filter(|seconds| *seconds != moving.longest_pause) else {
             return Ok(shown(&before, &contexts, now));
-        }
-        let after = moving(&before, now)?;
-        self.commit(before, after, contexts, ("tenant.move-begin", None), now).await
+        };
+        moving.longest_pause = seconds;
+        moving.pace.writes += 1;
+        let detail = Some(format!("writes may wait for {seconds} seconds"));
+        let after = TenantItem { task: Some(Task::Moving(moving)), ..before.clone() };
+        self.commit(before, after, contexts, ("tenant.move-pause", detail), now).await
     }
 
     /// Gives up a move that has not come to its switch: the tenant goes on where it is, and the silo is removed.
@@ -70,7 +101,8 @@ impl Moves {
     }
 
     async fn abandon_now(&self, id: &TenantId, now: OffsetDateTime) -> Result<AdminTenant, ControlError> {
-        let before = self.desk.ready(id, now).await?;
+        // It waits for nothing that is owed to the tenant.
+        let before = self.desk.reader.tenant(id).await?;
         let contexts = self.desk.keys(&before).await?;
         let Some(moving) = before.moving() else { return Err(ControlError::NotUnderWay(id.clone())) };
         if matches!(moving.step, Step::RemoveSilo | Step::Abandoned) {
@@ -117,7 +149,7 @@ impl Moves {
 }
 
 /// The tenant as one that moves.
-fn moving(before: &TenantItem, now: OffsetDateTime) -> Result<TenantItem, ControlError> {
+fn moved(before: &TenantItem, longest_pause: u32, now: OffsetDateTime) -> Result<TenantItem, ControlError> {
     match before.status {
         TenantStatus::Active | TenantStatus::Suspended => {}
         TenantStatus::Provisioning | TenantStatus::Deleting | TenantStatus::Deleted => {
@@ -128,5 +160,5 @@ fn moving(before: &TenantItem, now: OffsetDateTime) -> Result<TenantItem, Contro
     if before.isolation == Isolation::Siloed {
         return Err(ControlError::Siloed(before.tenant_id.clone()));
     }
-    Ok(TenantItem { task: Some(Task::Moving(Moving::begin(now))), ..before.clone() })
+    Ok(TenantItem { task: Some(Task::Moving(Moving::begin(longest_pause, now))), ..before.clone() })
 }

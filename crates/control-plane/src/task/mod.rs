@@ -32,6 +32,9 @@ pub(crate) const REVOCATION_HORIZON: Duration = Duration::seconds(3_600 + 600);
 /// How long a task that cannot go on waits before it is tried again.
 const STANDSTILL: Duration = Duration::hours(1);
 
+/// How much earlier than others a task is looked at that writes wait for.
+const AHEAD: Duration = Duration::days(1);
+
 /// A tenant's task.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
@@ -126,9 +129,12 @@ impl Task {
         }
     }
 
-    /// When it is to be gone on with.
+    /// When a run is to look at it. A pause of a tenant's writes comes before all that takes long: it is looked at in
+    /// every run.
     pub(crate) fn due(&self) -> Option<OffsetDateTime> {
-        (!self.is_over()).then(|| self.pace().due())
+        let due = (!self.is_over()).then(|| self.pace().due())?;
+        let is_urgent = matches!(self, Self::Moving(moving) if moving.held() == Some(Held::Writes));
+        Some(if is_urgent { due - AHEAD } else { due })
     }
 
     /// Takes the step that is next.

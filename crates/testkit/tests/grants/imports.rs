@@ -26,16 +26,16 @@ pub(crate) async fn every_call(stack: &Stack) {
         assert_eq!(asked.status, 202, "{asked:?}");
         // Behind the look whether there is nothing, an earlier run has begun a copy in parts.
         let crash = stack.inner().crash_after("tenants-reconcile", 2);
-        go_on(stack, id, "2026-11-24T17:01:00Z").await;
+        go_on(stack, id, "2026-11-24T17:11:00Z").await;
         assert!(crash.has_happened(), "{:?}", crash.seen());
         begin(&stack.s3(None), bucket, &format!("{id}/parted")).await;
-        go_on(stack, id, "2026-11-24T17:04:00Z").await;
+        go_on(stack, id, "2026-11-24T17:14:00Z").await;
         let shown = stack.as_admin("GET", &format!("/tenants/{id}"), "").await.json();
         assert_eq!(shown["import"]["stage"], "done", "{shown}");
     }
 }
 
-async fn go_on(stack: &Stack, id: &str, time: &str) {
+pub(crate) async fn go_on(stack: &Stack, id: &str, time: &str) {
     let event = json!({"tenant_id": id, "time": time}).to_string();
     stack.inner().invoke("tenants-reconcile", event.into()).await.expect("an answer");
 }

@@ -75,7 +75,7 @@ async fn stop_in_the_files(ground: &Ground, new: &Tenant, prefix: &str) {
     let two = format!("{prefix}files/two");
     ground.tamper(&two, b"other".to_vec()).await;
     assert_eq!(ground.ask(&new.id, &json!({ "prefix": prefix })).await.status, 202);
-    ground.go_on(&new.id, 1).await;
+    ground.go_on(&new.id, 71).await;
     let shown = ground.shown(&new.id).await;
     let reason = shown["import"]["standstill"].as_str().unwrap_or_else(|| panic!("{shown}"));
     assert!(reason.contains("file two"), "{reason}");

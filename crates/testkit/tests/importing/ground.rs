@@ -184,6 +184,13 @@ impl Ground {
         put.send().await.expect("an item");
     }
 
+    /// Writes a checkpoint of a tenant's first key as its own program can.
+    pub(crate) async fn checkpoint(&self, tenant: &Tenant, name: &str) {
+        let checkpoint = item(&[("api_key_id", text(&tenant.keys[0].0)), ("name", text(name))]);
+        let put = self.aws().dynamodb().put_item().table_name(&self.state().tables["checkpoints"]);
+        put.set_item(Some(checkpoint)).send().await.expect("a checkpoint");
+    }
+
     pub(crate) async fn put_file(&self, tenant: &Tenant, name: &str, bytes: &[u8]) {
         let (_, bucket) = self.home(tenant);
         let put = self.s3(None).put_object().bucket(bucket).key(format!("{}/{name}", tenant.id));
@@ -275,9 +282,9 @@ impl Ground {
         from.keys.iter().zip(&to.keys).map(|(from, to)| (from.0.clone(), Value::from(to.0.clone()))).collect()
     }
 
-    /// Runs the task every few minutes until the import is at a stage.
+    /// Runs the task every few minutes from the horizon on, until the import is at a stage.
     pub(crate) async fn run_until(&self, id: &str, stage: &str) -> Value {
-        for minutes in (1..300).step_by(3) {
+        for minutes in (70..400).step_by(3) {
             self.go_on(id, minutes).await;
             let shown = self.shown(id).await;
             if shown["import"]["stage"] == stage {

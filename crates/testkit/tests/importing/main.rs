@@ -29,15 +29,17 @@ async fn export_then_import_gives_exactly_the_tenants_data_back() {
         let refused = ground.as_of(&new, "POST", "/records/notes", "{}").await;
         assert_eq!(refused.json()["type"], "urn:tenantry:problem:writes-paused", "{refused:?}");
         assert_eq!(ground.as_of(&new, "GET", "/records/notes", "").await.status, 200);
-        // Whoever was about to write has written.
-        ground.go_on(id, 0).await;
+        let refused = ground.as_of(&new, "PUT", "/checkpoints/sync", "1").await;
+        assert_eq!(refused.json()["type"], "urn:tenantry:problem:writes-paused", "{refused:?}");
+        // Nothing that was handed out before writes any more.
+        ground.go_on(id, 69).await;
         assert_eq!(ground.shown(id).await["import"]["stage"], "waiting");
 
         let shown = ground.run_until(id, "done").await;
         assert_eq!(ground.holdings(&new).await, had, "{id}");
         let import = &shown["import"];
         assert_eq!((&import["counts"], &import["standstill"]), (&exported, &Value::Null));
-        assert_eq!((&import["next_at"], &import["pause_seconds"]), (&Value::Null, &json!(60)));
+        assert_eq!((&import["next_at"], &import["pause_seconds"]), (&Value::Null, &json!(4200)));
         let actions = shown["audit"].as_array().expect("entries").iter().map(|entry| &entry["action"]);
         let actions: Vec<_> = actions.take(2).collect();
         assert_eq!(actions, ["tenant.imported", "tenant.import"]);

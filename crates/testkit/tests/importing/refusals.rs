@@ -73,7 +73,7 @@ async fn a_part_that_is_not_as_the_manifest_says_stands_still_and_nothing_of_it_
     bad[at] = b'6';
     ground.tamper(&part, bad).await;
     assert_eq!(ground.ask("newone", &json!({ "prefix": prefix })).await.status, 202);
-    ground.go_on("newone", 1).await;
+    ground.go_on("newone", 71).await;
     let standing = ground.shown("newone").await;
     let reason = standing["import"]["standstill"].as_str().unwrap_or_else(|| panic!("{standing}"));
     assert!(reason.contains("records-00001.ndjson") && reason.contains("digest"), "{reason}");
@@ -83,9 +83,9 @@ async fn a_part_that_is_not_as_the_manifest_says_stands_still_and_nothing_of_it_
     );
     // It is tried again by itself.
     ground.tamper(&part, good).await;
-    ground.go_on("newone", 30).await;
+    ground.go_on("newone", 100).await;
     assert_eq!(ground.shown("newone").await["import"]["stage"], "records");
-    ground.go_on("newone", 61).await;
+    ground.go_on("newone", 131).await;
     let shown = ground.shown("newone").await;
     assert_eq!((&shown["import"]["stage"], &shown["import"]["standstill"]), (&json!("done"), &Value::Null));
     assert_eq!(ground.holdings(&new).await, had);
@@ -110,14 +110,14 @@ async fn a_line_that_cannot_be_read_is_named_and_nothing_of_its_part_is_written(
     ground.tamper(&format!("{prefix}manifest.json"), manifest.into_bytes()).await;
     let new = ground.onboard("newone", "pooled", 1).await;
     assert_eq!(ground.ask("newone", &json!({ "prefix": prefix })).await.status, 202);
-    ground.go_on("newone", 1).await;
+    ground.go_on("newone", 71).await;
     let standing = ground.shown("newone").await;
     let reason = standing["import"]["standstill"].as_str().unwrap_or_else(|| panic!("{standing}"));
     assert_eq!(reason, "line 2 of records-00001.ndjson cannot be read");
     assert_eq!(ground.holdings(&new).await, Holdings::default());
     // A manifest that is another than that of the request does not count either.
     ground.tamper(&format!("{prefix}manifest.json"), b"{}".to_vec()).await;
-    ground.go_on("newone", 62).await;
+    ground.go_on("newone", 132).await;
     let standing = ground.shown("newone").await;
     assert!(
         standing["import"]["standstill"].as_str().is_some_and(|reason| reason.contains("manifest")),
@@ -140,7 +140,7 @@ async fn an_import_that_waits_is_given_up_at_once_and_leaves_the_tenants_own_alo
     // A request that did not know of the import.
     ground.plant(&new, "notes#late", &[]).await;
     let own = ground.holdings(&new).await;
-    ground.go_on("newone", 1).await;
+    ground.go_on("newone", 71).await;
     let standing = ground.shown("newone").await;
     assert!(standing["import"]["standstill"].is_string(), "{standing}");
     assert_eq!(ground.holdings(&new).await, own);
@@ -162,10 +162,10 @@ async fn what_is_written_past_the_api_meanwhile_is_found_by_the_comparison() {
     assert_eq!(ground.ask("newone", &json!({ "prefix": prefix })).await.status, 202);
     // Behind the look whether there is nothing.
     let crash = ground.inner().crash_after("tenants-reconcile", 2);
-    ground.go_on("newone", 1).await;
+    ground.go_on("newone", 71).await;
     assert!(crash.has_happened());
     ground.put_file(&new, "late", b"late").await;
-    ground.go_on("newone", 4).await;
+    ground.go_on("newone", 74).await;
     let standing = ground.shown("newone").await;
     let reason = standing["import"]["standstill"].as_str().unwrap_or_else(|| panic!("{standing}"));
     assert!(reason.contains("3 files for 2") && reason.contains("bytes"), "{reason}");
@@ -173,9 +173,122 @@ async fn what_is_written_past_the_api_meanwhile_is_found_by_the_comparison() {
     // Once it is gone, the next comparison ends the import.
     let (_, bucket) = ground.home(&new);
     ground.s3(None).delete_object().bucket(bucket).key("newone/late").send().await.expect("deleted");
-    ground.go_on("newone", 65).await;
+    ground.go_on("newone", 135).await;
     assert_eq!(ground.shown("newone").await["import"]["stage"], "done");
     assert_eq!(ground.holdings(&new).await, had);
+}
+
+#[tokio::test]
+async fn what_is_replaced_past_the_api_meanwhile_is_found_by_its_digest() {
+    let ground = Ground::start().await;
+    let subject = ground.onboard("subject", "pooled", 1).await;
+    ground.fill_a_little(&subject).await;
+    let prefix = ground.export(&subject).await;
+    let new = ground.onboard("newone", "pooled", 1).await;
+    assert_eq!(ground.ask("newone", &json!({ "prefix": prefix })).await.status, 202);
+    // Behind the records.
+    let crash = ground.inner().crash_after("tenants-reconcile", 4);
+    ground.go_on("newone", 71).await;
+    assert!(crash.has_happened());
+    ground.plant(&new, "notes#a", &[]).await;
+    ground.go_on("newone", 74).await;
+    let standing = ground.shown("newone").await;
+    let reason = standing["import"]["standstill"].as_str().unwrap_or_else(|| panic!("{standing}"));
+    assert!(reason.contains("1 records for 2") && reason.contains("2 items"), "{reason}");
+    // A file of the same length, which no count tells from the exported one.
+    ground.ask("newone", &json!({"abandon": true})).await;
+    ground.run_until("newone", "abandoned").await;
+    assert_eq!(ground.ask("newone", &json!({ "prefix": prefix })).await.status, 202);
+    let crash = ground.inner().crash_after("tenants-reconcile", 14);
+    ground.go_on("newone", 71).await;
+    assert!(crash.has_happened());
+    ground.put_file(&new, "one", b"eno").await;
+    ground.go_on("newone", 74).await;
+    let standing = ground.shown("newone").await;
+    let reason = standing["import"]["standstill"].as_str().unwrap_or_else(|| panic!("{standing}"));
+    assert!(reason.contains("not the same"), "{reason}");
+}
+
+#[tokio::test]
+async fn a_checkpoint_that_was_written_meanwhile_is_neither_overwritten_nor_deleted() {
+    let ground = Ground::start().await;
+    let subject = ground.onboard("subject", "pooled", 1).await;
+    ground.fill_a_little(&subject).await;
+    let prefix = ground.export(&subject).await;
+    let new = ground.onboard("newone", "pooled", 1).await;
+    assert_eq!(ground.ask("newone", &json!({ "prefix": prefix })).await.status, 202);
+    // By credentials that were handed out before.
+    ground.checkpoint(&new, "sync").await;
+    let own = ground.holdings(&new).await;
+    ground.go_on("newone", 71).await;
+    let standing = ground.shown("newone").await;
+    let reason = standing["import"]["standstill"].as_str().unwrap_or_else(|| panic!("{standing}"));
+    assert!(reason.contains("checkpoints"), "{reason}");
+    assert_eq!(ground.ask("newone", &json!({"abandon": true})).await.status, 202);
+    ground.go_on("newone", 141).await;
+    assert_eq!(ground.holdings(&new).await, own);
+}
+
+#[tokio::test]
+async fn a_key_that_is_to_get_checkpoints_is_not_rotated_meanwhile() {
+    let ground = Ground::start().await;
+    let subject = ground.onboard("subject", "pooled", 1).await;
+    ground.fill_a_little(&subject).await;
+    let prefix = ground.export(&subject).await;
+    let new = ground.onboard("newone", "pooled", 1).await;
+    assert_eq!(ground.ask("newone", &json!({ "prefix": prefix })).await.status, 202);
+    let rotation = json!({"rotate": new.keys[0].0, "overlap_seconds": 60}).to_string();
+    let before = ground.contents().await;
+    let refused = ground.as_admin("POST", "/tenants/newone/keys", &rotation).await;
+    assert_eq!(refused.status, 409, "{refused:?}");
+    assert_eq!(ground.contents().await, before);
+    ground.run_until("newone", "done").await;
+    assert_eq!(ground.as_admin("POST", "/tenants/newone/keys", &rotation).await.status, 201);
+}
+
+#[tokio::test]
+async fn checkpoints_of_a_key_that_ends_while_it_is_exported_come_back() {
+    let ground = Ground::start().await;
+    let subject = ground.onboard("subject", "pooled", 2).await;
+    ground.fill(&subject).await;
+    let had = ground.holdings(&subject).await;
+    let leaving = ground.as_admin("DELETE", "/tenants/subject?grace_seconds=86400", "").await;
+    assert_eq!(leaving.status, 202, "{leaving:?}");
+    let prefix = leaving.json()["offboarding"]["export"]["prefix"].clone();
+    // The lease, and both parts of the records; the checkpoints' part is written and told of, the key is revoked then.
+    let crash = ground.inner().crash_after("tenants-reconcile", 7);
+    ground.go_on("subject", 71).await;
+    assert!(crash.has_happened(), "{:?}", crash.seen());
+    let path = format!("/tenants/subject/keys/{}", subject.keys[1].0);
+    let revoked = ground.as_admin("DELETE", &path, "").await;
+    assert_eq!(revoked.status, 204, "{revoked:?} {:?}", crash.seen());
+    ground.go_on("subject", 75).await;
+    assert_eq!(ground.shown("subject").await["offboarding"]["stage"], "grace");
+    let new = ground.onboard("newone", "pooled", 2).await;
+    let asked = json!({"prefix": prefix, "keys": Ground::keys(&subject, &new)});
+    let answer = ground.ask("newone", &asked).await;
+    assert_eq!(answer.status, 202, "{answer:?}");
+    ground.run_until("newone", "done").await;
+    assert_eq!(ground.holdings(&new).await, had);
+}
+
+#[tokio::test]
+async fn large_records_are_written_a_few_at_a_time() {
+    let ground = Ground::start().await;
+    let subject = ground.onboard("subject", "pooled", 1).await;
+    // What DynamoDB takes of the shortest numbers: each is five times as long in a request as in JSON.
+    let digits = format!("{{\"n\":[{}]}}", vec!["1"; 120_000].join(","));
+    for number in 0..30 {
+        let put = ground.as_of(&subject, "PUT", &format!("/records/large/{number:02}"), &digits).await;
+        assert_eq!(put.status, 201, "{put:?}");
+    }
+    let had = ground.holdings(&subject).await;
+    let prefix = ground.export(&subject).await;
+    let new = ground.onboard("newone", "pooled", 1).await;
+    assert_eq!(ground.ask("newone", &json!({ "prefix": prefix })).await.status, 202);
+    let shown = ground.run_until("newone", "done").await;
+    assert_eq!(shown["import"]["counts"]["records"], 30);
+    assert!(ground.holdings(&new).await == had);
 }
 
 fn sha256(bytes: &[u8]) -> String {

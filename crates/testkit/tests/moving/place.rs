@@ -91,6 +91,22 @@ impl Home {
         found
     }
 
+    /// Deletes all of the pile but the last of each kind.
+    pub(crate) async fn thin_out(&self, stack: &Stack, id: &str) {
+        let (items, names) = (self.items(stack, id).await, self.names(stack, &format!("{id}/bulk/")).await);
+        let bulk: Vec<_> =
+            items.iter().filter(|item| item["sk"].as_s().is_ok_and(|key| key.starts_with("bulk#"))).collect();
+        for item in &bulk[..bulk.len() - 1] {
+            let delete = stack.aws().dynamodb().delete_item().table_name(&self.table);
+            let delete = delete.key("tenant_id", text(id)).key("sk", item["sk"].clone());
+            delete.send().await.expect("the item is deleted");
+        }
+        for name in &names[..names.len() - 1] {
+            let delete = stack.s3(None).delete_object().bucket(&self.bucket).key(name);
+            delete.send().await.expect("the file is deleted");
+        }
+    }
+
     /// Puts an item of a tenant's.
     pub(crate) async fn put(&self, stack: &Stack, id: &str, sort_key: &str) {
         let put = stack.aws().dynamodb().put_item().table_name(&self.table);

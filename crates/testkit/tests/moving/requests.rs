@@ -168,3 +168,104 @@ async fn a_pause_in_which_nothing_can_be_copied_is_told_and_can_be_given_up() {
     assert_eq!(stack.as_tenant("acme", "PUT", "/records/notes/x", "{}").await.status, 201);
     drop(failing);
 }
+
+#[tokio::test]
+async fn writes_wait_no_longer_than_they_may() {
+    let stack = start().await;
+    let place = Place::of(&stack, "acme");
+    begin(&stack, "acme").await;
+    for (body, seconds) in [(r#"{"longest_pause_seconds":600}"#, 600), ("{}", 600)] {
+        let asked = stack.as_admin("POST", "/tenants/acme/move", body).await;
+        assert_eq!((asked.status, &asked.json()["move"]["longest_pause_seconds"]), (202, &json!(seconds)));
+    }
+    let at = walk_to(&stack, "acme", "pause").await;
+    place.pool.put(&stack, "acme", "late#1").await;
+    let failing = stack.inner().fail_calls("tenants-reconcile", "dynamodb:BatchWriteItem");
+    for minutes in [2, 5, 8] {
+        run(&stack, minutes_behind(at, minutes)).await;
+        assert_eq!(shown(&stack, "acme").await["move"]["stage"], "pause");
+    }
+    drop(failing);
+    run(&stack, minutes_behind(at, 11)).await;
+    let told = shown(&stack, "acme").await;
+    assert_eq!((&told["move"]["stage"], &told["move"]["pause_seconds"]), (&json!("copy"), &json!(660)));
+    assert!(
+        told["move"]["standstill"].as_str().is_some_and(|reason| reason.contains("longer pause")),
+        "{told}"
+    );
+    assert_eq!(stack.as_tenant("acme", "PUT", "/records/notes/x", "{}").await.status, 201);
+    // An hour later it is tried again.
+    walk_to(&stack, "acme", "done").await;
+    let record = stack.as_tenant("acme", "GET", "/records/notes/x", "").await;
+    assert_eq!(record.status, 200, "{record:?}");
+}
+
+#[tokio::test]
+async fn a_silo_that_is_somebody_elses_is_left_as_it_is_when_a_move_is_given_up() {
+    let stack = start().await;
+    let (place, s3) = (Place::of(&stack, "acme"), stack.s3(None));
+    let settings = async || {
+        let policy = s3.get_bucket_policy().bucket(&place.silo.bucket).send().await;
+        policy.ok().and_then(|policy| policy.policy)
+    };
+    s3.create_bucket().bucket(&place.silo.bucket).send().await.expect("a bucket");
+    let put = s3.put_object().bucket(&place.silo.bucket).key("theirs").body(b"theirs".to_vec().into());
+    put.send().await.expect("an object");
+    let before = settings().await;
+    begin(&stack, "acme").await;
+    run(&stack, minutes_behind(BEGIN, 1)).await;
+    let told = shown(&stack, "acme").await;
+    let reason = told["move"]["standstill"].as_str().unwrap_or_else(|| panic!("{told}"));
+    assert!(reason.contains(&place.silo.bucket) && reason.contains("not empty"), "{reason}");
+    assert_eq!(settings().await, before);
+    assert_eq!(abandon(&stack, "acme").await.status, 202);
+    run(&stack, minutes_behind(BEGIN, 5)).await;
+    let told = shown(&stack, "acme").await;
+    assert_eq!(told["move"]["stage"], "abandoned", "{told}");
+    let told = told.to_string();
+    assert!(!told.contains("the silo is gone"), "{told}");
+    let theirs = s3.get_object().bucket(&place.silo.bucket).key("theirs").send().await;
+    assert!(theirs.is_ok(), "{theirs:?}");
+}
+
+#[tokio::test]
+async fn what_is_deleted_while_it_is_copied_is_not_in_the_silo() {
+    let stack = start().await;
+    let place = Place::of(&stack, "acme");
+    Pile { records: 1_300, files: 250 }.heap(&stack, "acme").await;
+    begin(&stack, "acme").await;
+    walk_to(&stack, "acme", "copy").await;
+    // Past the horizon nothing has been copied again yet.
+    run(&stack, minutes_behind(BEGIN, 5)).await;
+    assert_eq!(place.silo.items(&stack, "acme").await.len(), place.pool.items(&stack, "acme").await.len());
+    place.pool.thin_out(&stack, "acme").await;
+    let (items, files) = (place.pool.items(&stack, "acme").await, place.pool.files(&stack, "acme").await);
+    assert!(items.len() < 10 && files.len() < 10, "{} {}", items.len(), files.len());
+    walk_to(&stack, "acme", "done").await;
+    assert_eq!(place.silo.items(&stack, "acme").await, items);
+    assert_eq!(place.silo.files(&stack, "acme").await, files);
+}
+
+#[tokio::test]
+async fn a_file_that_ends_in_the_pool_behind_the_comparison_is_brought_into_the_silo() {
+    let stack = start().await;
+    SMALL.heap(&stack, "acme").await;
+    let (place, s3) = (Place::of(&stack, "acme"), stack.s3(None));
+    begin(&stack, "acme").await;
+    walk_to(&stack, "acme", "settle").await;
+    // Uploads by what was handed out before; S3 judged their requests when they began.
+    for name in [Pile::file(0), "late".to_owned()] {
+        let put = s3.put_object().bucket(&place.pool.bucket).key(format!("acme/{name}"));
+        put.body(b"late".to_vec().into()).send().await.expect("the file is put");
+    }
+    let mut files = place.silo.files(&stack, "acme").await;
+    files.extend([
+        (format!("acme/{}", Pile::file(0)), "late".to_owned()),
+        ("acme/late".into(), "late".into()),
+    ]);
+    walk_to(&stack, "acme", "done").await;
+    assert_eq!(place.silo.files(&stack, "acme").await, files);
+    assert_eq!(place.pool.files(&stack, "acme").await, [].into());
+    let audit = stack.as_admin("GET", "/tenants/acme", "").await.json()["audit"].to_string();
+    assert!(audit.contains("2 files that ended in the pool"), "{audit}");
+}

@@ -1,7 +1,7 @@
 //! Files that are copied in parts, and files with names that are not easy to list.
 
 use aws_sdk_s3::primitives::ByteStream;
-use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart, StorageClass};
+use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart, ServerSideEncryption, StorageClass};
 use serde_json::Value;
 use testkit::Vended;
 
@@ -172,6 +172,10 @@ async fn handed_out_credentials_put_no_file_where_s3_would_not_copy_it_from() {
         let allowed = put(class.clone()).await;
         assert!(allowed.is_ok(), "{class:?}: {allowed:?}");
     }
+    let encrypted = vended.s3(&field).put_object().bucket(&vended.bucket).key("abc/file");
+    let encrypted = encrypted.server_side_encryption(ServerSideEncryption::AwsKms).body(vec![0].into());
+    let refused = encrypted.send().await.expect_err("a key of KMS").into_service_error();
+    assert_eq!(refused.meta().code(), Some("AccessDenied"));
     for class in [StorageClass::Glacier, StorageClass::DeepArchive] {
         let refused = put(Some(class)).await.expect_err("an archive").into_service_error();
         assert_eq!(refused.meta().code(), Some("AccessDenied"));
