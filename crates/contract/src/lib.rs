@@ -36,6 +36,7 @@ pub use lifecycle::{
     AuditEntry, Granted, KeyPage, KeyRequest, NewKey, QuotaGrant, TenantChange, TenantPage, TenantSnapshot,
     is_contact, is_email_address, is_tenant_name, is_tier_name,
 };
+pub use members::pointer;
 pub use offboarding::{ExportCounts, ExportPlace, GraceError, GraceSeconds, Offboarding, OffboardingStage};
 pub use problem::{CATALOGUE, FieldError, Kind, MEDIA_TYPE, Problem, ProblemDocument};
 pub use record::{Page, Record};

@@ -3,18 +3,24 @@
 use crate::json::push_token;
 use crate::{Json, Kind, Problem};
 
+/// The pointer to where the tokens lead (RFC 6901).
+#[must_use]
+pub fn pointer(tokens: &[&str]) -> String {
+    let mut pointer = String::new();
+    for token in tokens {
+        push_token(&mut pointer, token);
+    }
+    pointer
+}
+
 /// What cannot be taken of a body, gathered so that one answer names it all.
 #[derive(Debug, Default)]
 pub(crate) struct Refusals(Vec<(String, String)>);
 
 impl Refusals {
-    /// Refuses what stands where the tokens lead (RFC 6901).
+    /// Refuses what stands where the tokens lead.
     pub(crate) fn add(&mut self, tokens: &[&str], detail: impl Into<String>) {
-        let mut pointer = String::new();
-        for token in tokens {
-            push_token(&mut pointer, token);
-        }
-        self.0.push((pointer, detail.into()));
+        self.0.push((pointer(tokens), detail.into()));
     }
 
     /// Keeps what could be taken, and refuses what could not.

@@ -13,6 +13,7 @@ mod file_copy;
 mod file_removal;
 mod gateway;
 mod grants;
+mod hex;
 mod importing;
 mod item;
 mod key_value;

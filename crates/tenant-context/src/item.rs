@@ -8,14 +8,13 @@ use time::OffsetDateTime;
 
 use crate::{ApiKeyId, TenantId};
 
-/// What a tenant's requests have to wait for while its data is moved or imported. Reading goes on, and so do
-/// checkpoints.
+/// What a tenant's requests have to wait for while its data is moved or imported. Reading goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Held {
     /// Nothing is handed out by which somebody could change the tenant's data later on, past the API.
     HandingOut,
-    /// Besides that, no record and no file is written, deleted or completed.
+    /// Besides that, no record, file or checkpoint is written, deleted or completed.
     Writes,
 }
 

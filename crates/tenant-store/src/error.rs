@@ -80,8 +80,7 @@ impl From<StoreError> for Problem {
             .with_retry_after(HANDING_OUT_SECONDS),
             StoreError::Held(Held::Writes) => Problem::new(
                 Kind::WritesPaused,
-                "This tenant's data is being moved or imported. Records and files can be read, and not \
-                 written. Try again shortly.",
+                "This tenant's data is being moved or imported. It can be read, and not written. Try again later.",
             )
             .with_retry_after(PAUSE_SECONDS),
             StoreError::NotFound => Problem::not_found(),

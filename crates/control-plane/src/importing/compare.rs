@@ -7,7 +7,7 @@ use super::{Importing, Step};
 use crate::ControlError;
 use crate::file_copy::Listed;
 use crate::item::TenantItem;
-use crate::task::{Listing, Outcome, Run};
+use crate::task::{Listing, Outcome, Partition, Run};
 
 /// Items of one query.
 const PAGE: i32 = 500;
@@ -22,7 +22,7 @@ impl Run<'_> {
         importing: &mut Importing,
     ) -> Result<Outcome, ControlError> {
         let table = self.stores.home(tenant)?.records;
-        let records = self.records(&table, tenant);
+        let records = Partition::records(&table, &tenant.tenant_id);
         let (items, next) = records.page(self, importing.pace.cursor.as_deref(), PAGE).await?;
         for item in items {
             let exported = exported_record(item);

@@ -104,7 +104,7 @@ impl Run<'_> {
         bucket: &str,
         files: &[ExportedFile],
     ) -> Result<Copies, ControlError> {
-        let copier = Copier { s3: self.stores.s3.clone() };
+        let copying = Copier { s3: self.stores.s3.clone() };
         let mut tasks = JoinSet::new();
         let prefix = Self::prefix(tenant);
         if let Some(file) = files.iter().find(|file| prefix.len() + file.name.len() > MAX_KEY) {
@@ -124,13 +124,13 @@ impl Run<'_> {
             };
             let to = Place { bucket: bucket.to_owned(), key };
             let listed = Listed { etag: etag.clone(), size: *size };
-            let (copier, name, budget) = (copier.clone(), name.clone(), self.budget);
+            let (copying, name, budget) = (copying.clone(), name.clone(), self.budget);
             tasks.spawn(async move {
-                let copied = copier.copy(&from, &to, &listed, budget).await;
+                let copied = copying.copy(&from, &to, &listed, budget).await;
                 copied.map(|copied| (name, listed, copied))
             });
         }
-        let mut copies = Copies::Done;
+        let mut outcome = Copies::Done;
         // All are waited for: what is dropped may still be done by S3.
         for copied in tasks.join_all().await {
             let (name, listed, copied) = copied?;
@@ -138,18 +138,18 @@ impl Run<'_> {
                 Copied::Done { source, .. } if source == listed => {}
                 Copied::Done { .. } => {
                     let name = shortened(&name);
-                    copies =
+                    outcome =
                         Copies::Refused(format!("the export's file {name} is not the one that it lists"));
                 }
                 Copied::Gone => {
                     let name = shortened(&name);
-                    copies = Copies::Refused(format!("the export's file {name} is not there"));
+                    outcome = Copies::Refused(format!("the export's file {name} is not there"));
                 }
-                Copied::Unfinished if matches!(copies, Copies::Done) => copies = Copies::Unfinished,
+                Copied::Unfinished if matches!(outcome, Copies::Done) => outcome = Copies::Unfinished,
                 Copied::Unfinished => {}
             }
         }
-        Ok(copies)
+        Ok(outcome)
     }
 }
 

@@ -77,8 +77,7 @@ impl Run<'_> {
         let table = self.stores.home(tenant)?.records;
         let (mut records, mut checkpoints, mut bytes) = (Vec::new(), Vec::new(), 0);
         for line in text.lines() {
-            let is_full = records.len().max(checkpoints.len()) >= WRITES || bytes + line.len() > BYTES;
-            if is_full {
+            if is_full(records.len() + checkpoints.len(), bytes, line) {
                 self.import_records(&table, std::mem::take(&mut records)).await?;
                 self.import_checkpoints(std::mem::take(&mut checkpoints)).await?;
                 bytes = 0;
@@ -135,6 +134,11 @@ impl Run<'_> {
     }
 }
 
+/// Whether a request of so many items, of so many bytes of lines, has no room for one more.
+fn is_full(items: usize, bytes: usize, line: &str) -> bool {
+    items >= WRITES || bytes + line.len() > BYTES
+}
+
 /// The item of a line of the step's kind; none where it cannot be read.
 fn read(importing: &Importing, line: &str) -> Option<Line> {
     let checkpoint = |from: &str, mut item: Item| {
@@ -180,4 +184,18 @@ fn count(importing: &mut Importing, of: Of) {
 fn put(item: Item) -> Result<WriteRequest, ControlError> {
     let put = PutRequest::builder().set_item(Some(item)).build().map_err(crate::writes::unwritable)?;
     Ok(WriteRequest::builder().put_request(put).build())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_has_at_most_25_items_and_a_megabyte_of_lines() {
+        let line = "x".repeat(1024);
+        assert!(!is_full(24, 0, &line));
+        assert!(is_full(25, 0, &line));
+        assert!(!is_full(1, BYTES - line.len(), &line));
+        assert!(is_full(1, BYTES, &line));
+    }
 }

@@ -20,7 +20,7 @@ use time::OffsetDateTime;
 use crate::ControlError;
 use crate::item::TenantItem;
 use crate::moving::Digest;
-use crate::task::{Outcome, Pace, Run};
+use crate::task::{Outcome, Pace, Partition, Run};
 
 pub use request::Imports;
 
@@ -116,7 +116,7 @@ impl Importing {
     async fn look(&mut self, run: &Run<'_>, tenant: &TenantItem) -> Result<Outcome, ControlError> {
         let home = run.stores.home(tenant)?;
         let prefix = Run::prefix(tenant);
-        let mut is_new = !run.records(&home.records, tenant).holds_any(run).await?
+        let mut is_new = !Partition::records(&home.records, &tenant.tenant_id).holds_any(run).await?
             && !run.contents(&home.files, &prefix).has_any().await?;
         for key in self.keys.values() {
             is_new = is_new && !run.checkpoints(key).holds_any(run).await?;

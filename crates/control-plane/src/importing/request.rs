@@ -15,10 +15,7 @@ use crate::desk::{Change, Desk};
 use crate::file_removal::Contents;
 use crate::item::TenantItem;
 use crate::moving::Digest;
-use crate::task::{Home, Pace, Partition, REVOCATION_HORIZON, Task, patient_s3, unnamed};
-
-/// How often it is tried to give an import up whose progress comes between.
-const ATTEMPTS: u32 = 8;
+use crate::task::{Home, Pace, Partition, REVOCATION_HORIZON, Task, insisting, patient_s3, unnamed};
 
 /// Imports, on behalf of an operator.
 #[derive(Debug, Clone)]
@@ -114,13 +111,7 @@ impl Imports {
     /// [`ControlError::NotFound`]; [`ControlError::NotUnderWay`]; [`ControlError::Stale`] and
     /// [`ControlError::Busy`] where another request is at work.
     pub async fn abandon(&self, id: &TenantId, now: OffsetDateTime) -> Result<AdminTenant, ControlError> {
-        for _ in 1..ATTEMPTS {
-            match Box::pin(self.abandon_now(id, now)).await {
-                Err(ControlError::Stale(_)) => {}
-                given_up => return given_up,
-            }
-        }
-        self.abandon_now(id, now).await
+        insisting(|| Box::pin(self.abandon_now(id, now))).await
     }
 
     async fn abandon_now(&self, id: &TenantId, now: OffsetDateTime) -> Result<AdminTenant, ControlError> {
@@ -170,23 +161,13 @@ impl Imports {
     ) -> Result<(), ControlError> {
         let Opened { desk, aws, s3, .. } = &*self.opened;
         let home = Home::of(aws, tenant)?;
-        let records = Partition {
-            table: &home.records,
-            key: ("tenant_id", tenant.tenant_id.as_str()),
-            sort_key: "sk",
-            operation: "Query on a table of records",
-        };
+        let records = Partition::records(&home.records, &tenant.tenant_id);
         let prefix = format!("{}/", tenant.tenant_id);
         let account = aws.account_id().map_err(unnamed)?;
         let files = Contents { s3, bucket: &home.files, prefix: &prefix, account };
         let mut is_filled = records.is_filled(&desk.reader).await? || files.has_any().await?;
         for key in keys.values() {
-            let checkpoints = Partition {
-                table: &desk.checkpoints.table,
-                key: ("api_key_id", key.as_str()),
-                sort_key: "name",
-                operation: "Query on the checkpoints table",
-            };
+            let checkpoints = Partition::checkpoints(&desk.checkpoints.table, key);
             is_filled = is_filled || checkpoints.is_filled(&desk.reader).await?;
         }
         if is_filled { Err(ControlError::NotEmpty(tenant.tenant_id.clone())) } else { Ok(()) }
@@ -282,9 +263,7 @@ fn listed(keys: &[ApiKeyId]) -> String {
 }
 
 fn error(tokens: &[&str], detail: &str) -> FieldError {
-    let pointer: String =
-        tokens.iter().map(|token| format!("/{}", token.replace('~', "~0").replace('/', "~1"))).collect();
-    FieldError { pointer, detail: detail.to_owned() }
+    FieldError { pointer: contract::pointer(tokens), detail: detail.to_owned() }
 }
 
 fn refused(tokens: &[&str], detail: &str) -> ControlError {

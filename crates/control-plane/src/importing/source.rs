@@ -9,6 +9,7 @@ use tenant_context::{ApiKeyId, AwsFailure};
 
 use super::Importing;
 use crate::ControlError;
+use crate::hex::hex;
 use crate::leaving::{FORMAT, Part};
 use crate::task::Run;
 
@@ -55,7 +56,7 @@ pub(super) async fn find(s3: &Client, place: &ExportPlace) -> Result<Found, Cont
     match value["format"].as_str() {
         Some(FORMAT) => {}
         Some(format) => {
-            let format: String = format.chars().filter(|c| c.is_ascii_graphic()).take(40).collect();
+            let format: String = format.chars().filter(char::is_ascii_graphic).take(40).collect();
             return Ok(Found::Other(format!("it is of the form {format}, and must be of {FORMAT}")));
         }
         None => return other("its manifest names no form"),
@@ -87,10 +88,6 @@ async fn object(
     let body = object.body.collect().await;
     let body = body.map_err(|error| ControlError::Unreadable("an object of an export", Box::new(error)))?;
     Ok(Some(Ok(body.to_vec())))
-}
-
-fn hex(digest: &[u8]) -> String {
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 impl Run<'_> {

@@ -4,7 +4,7 @@ use super::{Importing, Step};
 use crate::ControlError;
 use crate::item::TenantItem;
 use crate::leaving::Emptied;
-use crate::task::{Outcome, Run};
+use crate::task::{Outcome, Partition, Run};
 
 impl Run<'_> {
     /// Deletes a page of the records.
@@ -14,7 +14,7 @@ impl Run<'_> {
         importing: &mut Importing,
     ) -> Result<Outcome, ControlError> {
         let table = self.stores.home(tenant)?.records;
-        let partition = self.records(&table, tenant);
+        let partition = Partition::records(&table, &tenant.tenant_id);
         let records = Emptied { partition, deletion: "BatchWriteItem on a table of records" };
         if self.purge(&records).await? {
             importing.enter(Step::UndoCheckpoints);

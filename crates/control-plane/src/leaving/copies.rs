@@ -1,7 +1,5 @@
 //! The export of files.
 
-use std::fmt::Write as _;
-
 use aws_sdk_s3::types::Object;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -13,6 +11,7 @@ use super::manifest::FILES;
 use super::{Leaving, Step, purging};
 use crate::ControlError;
 use crate::file_copy::{Copied, Copier, Listed, Place};
+use crate::hex::hex;
 use crate::item::TenantItem;
 use crate::moving::Digest;
 use crate::task::{Listing, Outcome, Run};
@@ -164,7 +163,7 @@ impl Run<'_> {
         leaving: &Leaving,
         objects: &[Object],
     ) -> Result<Vec<Copy>, ControlError> {
-        let copier = Copier { s3: self.stores.s3.clone() };
+        let copying = Copier { s3: self.stores.s3.clone() };
         let mut tasks = JoinSet::new();
         for (place, object) in objects.iter().enumerate() {
             let key = object.key().unwrap_or_default().to_owned();
@@ -182,9 +181,9 @@ impl Run<'_> {
                     None => format!("{}{FILES}{name}", leaving.export.prefix),
                 },
             };
-            let (copier, listed, budget) = (copier.clone(), Listed::of(object), self.budget);
+            let (copying, listed, budget) = (copying.clone(), Listed::of(object), self.budget);
             tasks.spawn(async move {
-                let copy = match copier.copy(&from, &to, &listed, budget).await {
+                let copy = match copying.copy(&from, &to, &listed, budget).await {
                     Ok(Copied::Done { etag, source: Listed { etag: source_etag, size } }) => {
                         Copy::Done(ExportedFile { name, key: short, size, etag, source_etag, last_modified })
                     }
@@ -195,12 +194,7 @@ impl Run<'_> {
                 (place, copy)
             });
         }
-        let mut copies = Vec::with_capacity(objects.len());
-        while let Some(copied) = tasks.join_next().await {
-            let copied =
-                copied.map_err(|error| ControlError::Unreadable("the copy of a file", Box::new(error)))?;
-            copies.push(copied);
-        }
+        let mut copies = tasks.join_all().await;
         copies.sort_by_key(|(place, _)| *place);
         Ok(copies.into_iter().map(|(_, copy)| copy).collect())
     }
@@ -210,14 +204,7 @@ impl Run<'_> {
 /// digest stands for it.
 fn short_key(prefix: &str, name: &str) -> Option<String> {
     let is_short = prefix.len() + "files/".len() + name.len() <= LONGEST_KEY;
-    (!is_short).then(|| {
-        let digest = Sha256::digest(name.as_bytes()).iter().fold(String::new(), |mut hex, byte| {
-            // Writing to a string cannot fail.
-            let _ = write!(hex, "{byte:02x}");
-            hex
-        });
-        format!("long-names/{digest}")
-    })
+    (!is_short).then(|| format!("long-names/{}", hex(&Sha256::digest(name.as_bytes()))))
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use super::{Leaving, Step};
 use crate::ControlError;
 use crate::item::TenantItem;
 use crate::raw_item::{self, Of};
-use crate::task::{Outcome, Run};
+use crate::task::{Outcome, Partition, Run};
 
 /// Items of one query. A page has a megabyte at most.
 const PAGE: i32 = 500;
@@ -47,7 +47,7 @@ impl Run<'_> {
         leaving: &mut Leaving,
     ) -> Result<Outcome, ControlError> {
         let home = self.stores.home(tenant)?;
-        let partition = self.records(&home.records, tenant);
+        let partition = Partition::records(&home.records, &tenant.tenant_id);
         let mut lines = Both::default();
         let mut is_done = false;
         for _ in 0..QUERIES {

@@ -1,7 +1,5 @@
 //! The parts of an export: JSON in lines.
 
-use std::fmt::Write as _;
-
 use aws_sdk_s3::primitives::ByteStream;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -11,6 +9,7 @@ use tenant_context::AwsFailure;
 
 use super::{Leaving, Part};
 use crate::ControlError;
+use crate::hex::hex;
 use crate::task::Run;
 
 /// Most lines of a part.
@@ -97,11 +96,7 @@ impl Run<'_> {
             .send()
             .await
             .map_err(AwsFailure::of("PutObject on the exports bucket"))?;
-        Ok(digest.iter().fold(String::new(), |mut hex, byte| {
-            // Writing to a string cannot fail.
-            let _ = write!(hex, "{byte:02x}");
-            hex
-        }))
+        Ok(hex(&digest))
     }
 }
 

@@ -22,31 +22,16 @@ impl Run<'_> {
         format!("{}/", tenant.tenant_id)
     }
 
-    /// The tenant's partition of a table of records.
-    pub(crate) fn records<'a>(&'a self, table: &'a str, tenant: &'a TenantItem) -> Partition<'a> {
-        Partition {
-            table,
-            key: ("tenant_id", tenant.tenant_id.as_str()),
-            sort_key: "sk",
-            operation: "Query on a table of records",
-        }
-    }
-
     /// A key's partition of the checkpoints.
     pub(crate) fn checkpoints<'a>(&'a self, key: &'a ApiKeyId) -> Partition<'a> {
-        Partition {
-            table: &self.desk.checkpoints.table,
-            key: ("api_key_id", key.as_str()),
-            sort_key: "name",
-            operation: "Query on the checkpoints table",
-        }
+        Partition::checkpoints(&self.desk.checkpoints.table, key)
     }
 
     /// The partitions of the tenant itself: its records in each of the tables, and its requests with an
     /// `Idempotency-Key`.
     pub(crate) fn of_tenant<'a>(&'a self, tenant: &'a TenantItem, tables: &'a [String]) -> Vec<Emptied<'a>> {
         let records = tables.iter().map(|table| Emptied {
-            partition: self.records(table, tenant),
+            partition: Partition::records(table, &tenant.tenant_id),
             deletion: "BatchWriteItem on a table of records",
         });
         let requests = Emptied {

@@ -7,7 +7,7 @@ use crate::ControlError;
 use crate::item::TenantItem;
 use crate::leaving::Emptied;
 use crate::silo::Removed;
-use crate::task::{Outcome, Run};
+use crate::task::{Outcome, Partition, Run};
 
 /// After how long a silo is looked at again that AWS is deleting: the next run does it.
 const REMOVAL: Duration = Duration::seconds(30);
@@ -20,7 +20,7 @@ impl Run<'_> {
         moving: &mut Moving,
     ) -> Result<Outcome, ControlError> {
         let pooled = Emptied {
-            partition: self.records(&self.stores.records, tenant),
+            partition: Partition::records(&self.stores.records, &tenant.tenant_id),
             deletion: "BatchWriteItem on the records table",
         };
         if self.purge(&pooled).await? {
@@ -59,7 +59,7 @@ impl Run<'_> {
         tenant: &TenantItem,
         moving: &mut Moving,
     ) -> Result<Outcome, ControlError> {
-        if self.records(&self.stores.records, tenant).holds_any(self).await?
+        if Partition::records(&self.stores.records, &tenant.tenant_id).holds_any(self).await?
             || self.contents(&self.stores.files, &Self::prefix(tenant)).has_any().await?
         {
             moving.enter(Step::CleanItems);

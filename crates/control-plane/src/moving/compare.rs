@@ -6,7 +6,7 @@ use super::{Moving, Side, Step};
 use crate::ControlError;
 use crate::file_copy::Listed;
 use crate::item::TenantItem;
-use crate::task::{Listing, Outcome, Run};
+use crate::task::{Listing, Outcome, Partition, Run};
 
 /// Items of one page. A page has a megabyte at most.
 const PAGE: i32 = 500;
@@ -54,7 +54,8 @@ impl Run<'_> {
         let (is_in_silo, behind) = place(moving.pace.cursor.as_deref());
         let silo = self.stores.silo(tenant)?.records;
         let table = if is_in_silo { &silo } else { &self.stores.records };
-        let (items, next) = self.records(table, tenant).page(self, behind.as_deref(), PAGE).await?;
+        let (items, next) =
+            Partition::records(table, &tenant.tenant_id).page(self, behind.as_deref(), PAGE).await?;
         let side = if is_in_silo { &mut moving.silo } else { &mut moving.pool };
         for item in &items {
             side.counts.records += 1;

@@ -7,6 +7,8 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
 
+use crate::hex::hex;
+
 /// The sum, bit by bit, of the SHA-256 of each thing. Things are told apart by their keys, which are a part of them,
 /// so that none comes twice and takes itself out.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -76,6 +78,10 @@ fn set<'a>(hash: &mut Sha256, kind: u8, members: impl Iterator<Item = &'a [u8]>)
     }
 }
 
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the SDK's enum is open: some of its variants cannot be named"
+)]
 fn value(hash: &mut Sha256, attribute: &AttributeValue) {
     match attribute {
         AttributeValue::S(text) => bytes(hash, b'S', text.as_bytes()),
@@ -101,7 +107,7 @@ fn value(hash: &mut Sha256, attribute: &AttributeValue) {
 impl fmt::Display for Digest {
     /// In hexadecimal digits.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        f.write_str(&hex(&self.0))
     }
 }
 
@@ -140,7 +146,9 @@ mod tests {
 
     fn of(items: &[Item]) -> Digest {
         let mut digest = Digest::default();
-        items.iter().for_each(|item| digest.add_item(item));
+        for item in items {
+            digest.add_item(item);
+        }
         digest
     }
 

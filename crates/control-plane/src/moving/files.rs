@@ -75,15 +75,15 @@ impl Run<'_> {
         moving: &mut Moving,
         objects: &[Object],
     ) -> Result<bool, ControlError> {
-        let copier = Copier { s3: self.stores.s3.clone() };
+        let copying = Copier { s3: self.stores.s3.clone() };
         let mut tasks = JoinSet::new();
         for object in objects {
             let key = object.key().unwrap_or_default();
             let from = Place { bucket: self.stores.files.clone(), key: key.to_owned() };
             let to = Place { bucket: silo.to_owned(), key: key.to_owned() };
-            let (copier, listed, budget) = (copier.clone(), Listed::of(object), self.budget);
+            let (copying, listed, budget) = (copying.clone(), Listed::of(object), self.budget);
             tasks.spawn(async move {
-                let copied = copier.copy(&from, &to, &listed, budget).await;
+                let copied = copying.copy(&from, &to, &listed, budget).await;
                 (from.key, copied)
             });
         }

@@ -94,16 +94,11 @@ fn is_late(
     resumed_at: Option<OffsetDateTime>,
 ) -> bool {
     let of = Listed::of(pooled);
-    match siloed {
-        Some(there) => {
-            let is_copy = written(there) < resumed_at.map(OffsetDateTime::unix_timestamp_nanos);
-            is_copy && Listed::of(there) != of
-        }
-        None => {
-            let is_new = written(pooled) >= Some(requested_at.unix_timestamp_nanos());
-            is_new || of.etag.contains('-')
-        }
+    if let Some(there) = siloed {
+        let is_copy = written(there) < resumed_at.map(OffsetDateTime::unix_timestamp_nanos);
+        return is_copy && Listed::of(there) != of;
     }
+    written(pooled) >= Some(requested_at.unix_timestamp_nanos()) || of.etag.contains('-')
 }
 
 #[cfg(test)]

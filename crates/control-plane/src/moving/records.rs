@@ -8,7 +8,7 @@ use super::Moving;
 use crate::ControlError;
 use crate::batch::Batches;
 use crate::item::TenantItem;
-use crate::task::{Item, Outcome, Run};
+use crate::task::{Item, Outcome, Partition, Run};
 
 /// Items of one page of the pool.
 const PAGE: i32 = 500;
@@ -22,7 +22,10 @@ impl Run<'_> {
         moving: &mut Moving,
     ) -> Result<Outcome, ControlError> {
         let silo = self.stores.silo(tenant)?;
-        let (from, to) = (self.records(&self.stores.records, tenant), self.records(&silo.records, tenant));
+        let (from, to) = (
+            Partition::records(&self.stores.records, &tenant.tenant_id),
+            Partition::records(&silo.records, &tenant.tenant_id),
+        );
         let behind = moving.pace.cursor.as_deref();
         let (wanted, next_wanted) = from.page(self, behind, PAGE).await?;
         let (present, next_present) = to.page_up_to(self, behind, next_wanted.as_deref(), PAGE).await?;

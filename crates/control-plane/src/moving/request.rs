@@ -11,10 +11,7 @@ use crate::ControlError;
 use crate::changes::shown;
 use crate::desk::{Change, Desk};
 use crate::item::TenantItem;
-use crate::task::Task;
-
-/// How often it is tried to give a move up whose progress comes between.
-const ATTEMPTS: u32 = 8;
+use crate::task::{Task, insisting};
 
 /// Moves into silos, on behalf of an operator.
 #[derive(Debug, Clone)]
@@ -49,13 +46,7 @@ impl Moves {
         longest_pause: Option<u32>,
         now: OffsetDateTime,
     ) -> Result<AdminTenant, ControlError> {
-        for _ in 1..ATTEMPTS {
-            match Box::pin(self.begin_now(id, longest_pause, now)).await {
-                Err(ControlError::Stale(_)) => {}
-                begun => return begun,
-            }
-        }
-        self.begin_now(id, longest_pause, now).await
+        insisting(|| Box::pin(self.begin_now(id, longest_pause, now))).await
     }
 
     async fn begin_now(
@@ -91,13 +82,7 @@ impl Moves {
     /// [`ControlError::NotFound`]; [`ControlError::NotUnderWay`]; [`ControlError::Stale`] and
     /// [`ControlError::Busy`] where another request is at work.
     pub async fn abandon(&self, id: &TenantId, now: OffsetDateTime) -> Result<AdminTenant, ControlError> {
-        for _ in 1..ATTEMPTS {
-            match Box::pin(self.abandon_now(id, now)).await {
-                Err(ControlError::Stale(_)) => {}
-                given_up => return given_up,
-            }
-        }
-        self.abandon_now(id, now).await
+        insisting(|| Box::pin(self.abandon_now(id, now))).await
     }
 
     async fn abandon_now(&self, id: &TenantId, now: OffsetDateTime) -> Result<AdminTenant, ControlError> {

@@ -35,6 +35,23 @@ const STANDSTILL: Duration = Duration::hours(1);
 /// How much earlier than others a task is looked at that writes wait for.
 const AHEAD: Duration = Duration::days(1);
 
+/// How often a change of a task is tried whose progress comes between.
+const ATTEMPTS: u32 = 8;
+
+/// Makes a change of a task, again where its progress has come between.
+pub(crate) async fn insisting<T, F>(change: impl Fn() -> F) -> Result<T, ControlError>
+where
+    F: Future<Output = Result<T, ControlError>>,
+{
+    for _ in 1..ATTEMPTS {
+        match change().await {
+            Err(ControlError::Stale(_)) => {}
+            made => return made,
+        }
+    }
+    change().await
+}
+
 /// A tenant's task.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity, Select};
-use tenant_context::AwsFailure;
+use tenant_context::{ApiKeyId, AwsFailure, TenantId};
 
 use super::Run;
 use crate::ControlError;
@@ -23,6 +23,28 @@ pub(crate) struct Partition<'a> {
     pub(crate) sort_key: &'static str,
     /// For errors.
     pub(crate) operation: &'static str,
+}
+
+impl<'a> Partition<'a> {
+    /// A tenant's, of a table of records.
+    pub(crate) fn records(table: &'a str, tenant: &'a TenantId) -> Self {
+        Self {
+            table,
+            key: ("tenant_id", tenant.as_str()),
+            sort_key: "sk",
+            operation: "Query on a table of records",
+        }
+    }
+
+    /// A key's, of the checkpoints.
+    pub(crate) fn checkpoints(table: &'a str, key: &'a ApiKeyId) -> Self {
+        Self {
+            table,
+            key: ("api_key_id", key.as_str()),
+            sort_key: "name",
+            operation: "Query on the checkpoints table",
+        }
+    }
 }
 
 impl Partition<'_> {

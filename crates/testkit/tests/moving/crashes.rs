@@ -32,10 +32,12 @@ const STEPS: &[&str] = &[
     PUT,
     COMMIT,
     COMMIT,
-    // Behind it what has changed: nothing; the pause.
+    // Behind it what has changed. By this clock the files were copied in the second in which they were written, so
+    // that they may have been replaced since; the pause.
     COMMIT,
     COMMIT,
-    COMMIT,
+    PUT,
+    PUT,
     COMMIT,
     COMMIT,
 ];
