@@ -227,7 +227,7 @@ pub(crate) enum TenantsCommand {
     MoveToSilo {
         /// The tenant.
         tenant_id: TenantId,
-        /// For how long the tenant's writes may wait, such as 30m; 15m where it is not said. A move that does not come
+        /// For how long the tenant's writes may wait, from 10m to 24h; 15m where it is not said. A move that does not come
         /// to its end in the time lets them go on, and tries again an hour later.
         #[arg(long, value_name = "DURATION", value_parser = duration::pause, conflicts_with = "abandon")]
         longest_pause: Option<u32>,

@@ -17,7 +17,7 @@ const MAX_KEYS: usize = 100;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ImportStage {
-    /// Writes are paused, and it is waited until no request is under way any more that does not know.
+    /// Writes are paused, and it is waited until all that was handed out before has ended.
     Waiting,
     /// Records are written.
     Records,

@@ -34,7 +34,7 @@ pub struct Opened {
 /// What a run has done.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Reconciled {
-    /// Tenants that had something to be done.
+    /// Tenants that had something to be done, or whose writes wait for a move.
     pub tenants: usize,
     /// Keys past their end that were deleted.
     pub deleted_keys: usize,

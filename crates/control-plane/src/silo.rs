@@ -91,14 +91,14 @@ impl Silos {
         patience: &mut Patience,
     ) -> Result<Made, ControlError> {
         let names = self.names(tenant)?;
+        // Nobody writes into a silo before it is made: what is in it is not this tenant's, and its bucket is left as it is.
+        if self.buckets.is_ours(&names.bucket).await? && self.buckets.holds_any(&names.bucket).await? {
+            return Ok(Made::Refused(left_over("bucket", &names.bucket)));
+        }
         // DynamoDB makes its table while the bucket is made.
         let mut table = self.tables.ensure(&names.table).await?;
         if let State::Refused(reason) = table {
             return Ok(Made::Refused(reason));
-        }
-        // Nobody writes into a silo before it is made: what is in it is not this tenant's, and its bucket is left as it is.
-        if self.buckets.is_ours(&names.bucket).await? && self.buckets.holds_any(&names.bucket).await? {
-            return Ok(Made::Refused(left_over("bucket", &names.bucket)));
         }
         let bucket = self.buckets.ensure(&names.bucket).await?;
         if bucket != Made::Answers {
@@ -123,9 +123,8 @@ impl Silos {
     /// What keeps a silo from being removed that was never made to the end: something in it, which is nobody's then. In
     /// words.
     pub(crate) async fn left_over(&self, tenant: &TenantId) -> Result<Option<String>, ControlError> {
-        if let Some(table) = self.table(tenant).await?
-            && self.tables.holds_any(&table, tenant).await?
-        {
+        let SiloNames { table, .. } = self.names(tenant)?;
+        if self.tables.holds_any(&table, tenant).await? {
             return Ok(Some(left_over("table", &table)));
         }
         if let Some(bucket) = self.bucket(tenant).await?

@@ -103,8 +103,18 @@ impl SiloTables {
         }
     }
 
-    /// Whether a table that can be used holds anything of the tenant's.
+    /// Whether the table holds anything: something of the tenant's, or of others as far as DynamoDB has counted it in
+    /// the last hours. Nobody knows what is in one that cannot be used.
     pub(crate) async fn holds_any(&self, name: &str, tenant: &TenantId) -> Result<bool, ControlError> {
+        let Some(table) = self.own(name).await? else { return Ok(false) };
+        match table.table_status() {
+            Some(TableStatus::Active | TableStatus::Updating) => {}
+            Some(TableStatus::Creating | TableStatus::Deleting) => return Ok(false),
+            Some(_) | None => return Ok(true),
+        }
+        if table.item_count().is_some_and(|count| count > 0) {
+            return Ok(true);
+        }
         let query = self.dynamodb.query().table_name(name).select(Select::Count).limit(1);
         let query = query.key_condition_expression("tenant_id = :id");
         let query = query.expression_attribute_values(":id", AttributeValue::S(tenant.to_string()));

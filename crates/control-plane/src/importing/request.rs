@@ -148,7 +148,12 @@ impl Imports {
         }
         importing.pace.standstill = None;
         importing.pace.writes += 1;
-        let detail = format!("what was imported from {} is deleted", importing.export.prefix);
+        let prefix = &importing.export.prefix;
+        let detail = if importing.is_over() {
+            format!("nothing was imported from {prefix}")
+        } else {
+            format!("what was imported from {prefix} is deleted")
+        };
         let after = TenantItem { task: Some(Task::Importing(importing)), ..before.clone() };
         self.commit(before, after, contexts, ("tenant.import-abandon", detail), now).await
     }

@@ -90,10 +90,10 @@ impl Run<'_> {
             };
             let Some(key) = keys.iter().find(|key| key.as_str() >= at.as_str()) else { break };
             let behind = behind.filter(|_| key.as_str() == at);
-            if !leaving.exported_keys.contains(key) {
+            let (items, next) = self.checkpoints(key).page(self, behind, PAGE).await?;
+            if !items.is_empty() && !leaving.exported_keys.contains(key) {
                 leaving.exported_keys.push(key.clone());
             }
-            let (items, next) = self.checkpoints(key).page(self, behind, PAGE).await?;
             for item in items {
                 let (checkpoints, raw) = lines.take(Of::Checkpoints, &exported_checkpoint(key, item))?;
                 leaving.counts.checkpoints += checkpoints;

@@ -99,7 +99,7 @@ pub(crate) struct Leaving {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) parts: Vec<Part>,
     pub(crate) counts: ExportCounts,
-    /// The keys whose checkpoints have been exported, some of which may be gone by the end.
+    /// The keys of which checkpoints have been exported, some of which may be gone by the end.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) exported_keys: Vec<ApiKeyId>,
     /// The files of the export, and those that are found when the purge is due.

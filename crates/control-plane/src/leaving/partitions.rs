@@ -1,5 +1,6 @@
 //! Where there is something of a tenant's: what is purged is what is counted then.
 
+use contract::Isolation;
 use tenant_context::ApiKeyId;
 
 use crate::ControlError;
@@ -60,16 +61,22 @@ impl Run<'_> {
         ]
     }
 
-    /// The tables that may hold records of the tenant's, whatever its isolation: the pool's, and its own where there
-    /// is one.
+    /// The tables that may hold records of the tenant's: the pool's, and its own where there is one. What has the names
+    /// of a pooled tenant's silo is somebody else's.
     pub(crate) async fn tables(&self, tenant: &TenantItem) -> Result<Vec<String>, ControlError> {
-        let own = self.silos.table(&tenant.tenant_id).await?;
+        let own = match tenant.isolation {
+            Isolation::Siloed => self.silos.table(&tenant.tenant_id).await?,
+            Isolation::Pooled => None,
+        };
         Ok([self.stores.pool().records].into_iter().chain(own).collect())
     }
 
     /// The buckets that may hold files of the tenant's, as `tables` of its records.
     pub(crate) async fn buckets(&self, tenant: &TenantItem) -> Result<Vec<String>, ControlError> {
-        let own = self.silos.bucket(&tenant.tenant_id).await?;
+        let own = match tenant.isolation {
+            Isolation::Siloed => self.silos.bucket(&tenant.tenant_id).await?,
+            Isolation::Pooled => None,
+        };
         Ok([self.stores.pool().files].into_iter().chain(own).collect())
     }
 

@@ -1,6 +1,7 @@
 //! The purge: what a tenant has is deleted, kind by kind.
 
 use aws_sdk_dynamodb::types::{DeleteRequest, WriteRequest};
+use contract::Isolation;
 use tenant_context::ApiKeyId;
 use time::Duration;
 
@@ -85,6 +86,10 @@ impl Run<'_> {
         tenant: &TenantItem,
         leaving: &mut Leaving,
     ) -> Result<Outcome, ControlError> {
+        if tenant.isolation == Isolation::Pooled {
+            leaving.enter(Step::PurgeKeys);
+            return Ok(Outcome::Progress);
+        }
         match self.silos.remove(&tenant.tenant_id, self.budget).await? {
             Removed::Gone => leaving.enter(Step::PurgeKeys),
             Removed::NotYet => leaving.pace.next_at = self.now + REMOVAL,

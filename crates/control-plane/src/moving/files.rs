@@ -14,11 +14,11 @@ use crate::item::TenantItem;
 use crate::task::{Listing, Outcome, Run};
 
 /// Files that are copied at once.
-const AT_ONCE: usize = 8;
+pub(super) const AT_ONCE: usize = 8;
 /// After how long a file is gone on with that a run has no time for: the next run has it.
 const PAUSE: Duration = Duration::seconds(30);
 /// What S3 tells times to, in nanoseconds.
-const SECOND: i128 = 1_000_000_000;
+pub(super) const SECOND: i128 = 1_000_000_000;
 
 /// A page of both sides.
 #[derive(Debug)]

@@ -4,15 +4,17 @@
 use aws_sdk_s3::types::Object;
 use time::{Duration, OffsetDateTime};
 
-use super::files::{Both, written};
+use super::files::{AT_ONCE, Both, SECOND, written};
 use super::{Moving, Step};
 use crate::ControlError;
 use crate::file_copy::Listed;
 use crate::item::TenantItem;
-use crate::task::{Listing, Outcome, Run};
+use crate::task::{Listing, Outcome, REVOCATION_HORIZON, Run};
 
 /// After how long files are gone on with that a run has no time for: the next run has them.
 const PAUSE: Duration = Duration::seconds(30);
+/// The longest that an upload in parts goes on: the bucket's lifecycle ends it after a day, of which S3 makes up to two.
+const UPLOAD: Duration = Duration::days(2);
 
 impl Run<'_> {
     /// Gives up the silo's unfinished uploads: they are copies of files that have gone meanwhile.
@@ -61,14 +63,16 @@ impl Run<'_> {
         let Both { files, present, next } = self.both(&silo, tenant, behind.as_deref()).await?;
         let is_late = |object: &Object| {
             let there = present.get(object.key().unwrap_or_default());
-            is_late(object, there, moving.requested_at, moving.resumed_at)
+            is_late(object, there, moving.paused_at, moving.resumed_at)
         };
         let late: Vec<_> = files.iter().filter(|object| is_late(object)).cloned().collect();
-        if !late.is_empty() && !self.copy_some(&silo, moving, &late).await? {
-            moving.pace.next_at = self.now + PAUSE;
-            return Ok(Outcome::Progress);
+        for some in late.chunks(AT_ONCE) {
+            if self.budget.is_spent() || !self.copy_some(&silo, moving, some).await? {
+                moving.pace.next_at = self.now + PAUSE;
+                return Ok(Outcome::Progress);
+            }
+            moving.brought += some.len() as u64;
         }
-        moving.brought += late.len() as u64;
         moving.pace.cursor = next;
         if moving.pace.cursor.is_some() {
             return Ok(Outcome::Progress);
@@ -85,20 +89,22 @@ impl Run<'_> {
 }
 
 /// Whether a file of the pool ended behind the comparison. The silo's is left where the tenant has written it since.
-/// Where the silo has none, either the tenant has deleted it since, or it is new: the latter where it was written since
-/// the move was asked for, or in parts, of which S3 tells the time at which they were begun.
+/// Where the silo has none, either the tenant has deleted it since, or it is new: the latter where it was written
+/// shortly before the pause. Of one in parts S3 tells when it was begun, and unfinished uploads end after a day.
 fn is_late(
     pooled: &Object,
     siloed: Option<&Object>,
-    requested_at: OffsetDateTime,
+    paused_at: Option<OffsetDateTime>,
     resumed_at: Option<OffsetDateTime>,
 ) -> bool {
+    let nanoseconds = |time: OffsetDateTime| time.unix_timestamp_nanos();
     let of = Listed::of(pooled);
     if let Some(there) = siloed {
-        let is_copy = written(there) < resumed_at.map(OffsetDateTime::unix_timestamp_nanos);
+        let is_copy = written(there).map(|time| time + SECOND) <= resumed_at.map(nanoseconds);
         return is_copy && Listed::of(there) != of;
     }
-    written(pooled) >= Some(requested_at.unix_timestamp_nanos()) || of.etag.contains('-')
+    let shortly = if of.etag.contains('-') { UPLOAD } else { REVOCATION_HORIZON };
+    paused_at.is_some_and(|pause| written(pooled) >= Some(nanoseconds(pause - shortly)))
 }
 
 #[cfg(test)]
@@ -118,16 +124,20 @@ mod tests {
                 .last_modified(DateTime::from_secs(seconds))
                 .build()
         };
-        let (before, since) = (100, 300);
+        let (pause, resumption) = (1_000_000, 1_000_300);
+        let (shortly, long_ago) = (pause - 4_000, pause - 5_000);
+        let (before, since) = (pause - 100, resumption + 1);
         for (pooled, siloed, is_so) in [
-            (object("a", 50), Some(object("a", before)), false),
-            (object("b", 50), Some(object("a", before)), true),
-            (object("b", 150), Some(object("a", since)), false),
-            (object("a", 50), None, false),
-            (object("a", 150), None, true),
-            (object("a-2", 50), None, true),
+            (object("a", long_ago), Some(object("a", before)), false),
+            (object("b", long_ago), Some(object("a", before)), true),
+            (object("b", shortly), Some(object("a", since)), false),
+            (object("b", shortly), Some(object("a", resumption)), false),
+            (object("a", long_ago), None, false),
+            (object("a", shortly), None, true),
+            (object("a-2", long_ago), None, true),
+            (object("a-2", pause - 200_000), None, false),
         ] {
-            let found = is_late(&pooled, siloed.as_ref(), time(100), Some(time(200)));
+            let found = is_late(&pooled, siloed.as_ref(), Some(time(pause)), Some(time(resumption)));
             assert_eq!(found, is_so, "{pooled:?} {siloed:?}");
         }
     }

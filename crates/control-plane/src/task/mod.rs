@@ -146,8 +146,8 @@ impl Task {
         }
     }
 
-    /// When a run is to look at it. A pause of a tenant's writes comes before all that takes long: it is looked at in
-    /// every run.
+    /// When a run is to look at it. A pause of a tenant's writes comes before all other tasks: it is looked at
+    /// in every run.
     pub(crate) fn due(&self) -> Option<OffsetDateTime> {
         let due = (!self.is_over()).then(|| self.pace().due())?;
         let is_urgent = matches!(self, Self::Moving(moving) if moving.held() == Some(Held::Writes));
