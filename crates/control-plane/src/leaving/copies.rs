@@ -150,6 +150,9 @@ impl Run<'_> {
             }
         }
         if leaving.found == leaving.exported {
+            if let Some(reason) = self.foreign_silo(tenant).await? {
+                return Ok(Outcome::Standstill(reason));
+            }
             return Ok(purging(tenant, leaving));
         }
         leaving.export_again();

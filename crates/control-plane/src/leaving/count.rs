@@ -4,7 +4,6 @@ use super::{Leaving, Step, buried};
 use crate::ControlError;
 use crate::item::TenantItem;
 use crate::task::{Outcome, Run};
-use contract::Isolation;
 
 impl Run<'_> {
     /// Looks for what is left of the keys of a page of the audit.
@@ -49,8 +48,7 @@ impl Run<'_> {
                 return Ok(again(leaving));
             }
         }
-        let has_silo = tenant.isolation == Isolation::Siloed;
-        if (has_silo && self.silos.holds_anything(&tenant.tenant_id).await?)
+        if self.silos.holds_anything(&tenant.tenant_id).await?
             || !self.desk.gateway.keys_of(&tenant.tenant_id).await?.is_empty()
         {
             return Ok(again(leaving));

@@ -61,23 +61,26 @@ impl Run<'_> {
         ]
     }
 
-    /// The tables that may hold records of the tenant's: the pool's, and its own where there is one. What has the names
-    /// of a pooled tenant's silo is somebody else's.
+    /// The tables that may hold records of the tenant's, whatever its isolation: the pool's, and its own where there
+    /// is one.
     pub(crate) async fn tables(&self, tenant: &TenantItem) -> Result<Vec<String>, ControlError> {
-        let own = match tenant.isolation {
-            Isolation::Siloed => self.silos.table(&tenant.tenant_id).await?,
-            Isolation::Pooled => None,
-        };
+        let own = self.silos.table(&tenant.tenant_id).await?;
         Ok([self.stores.pool().records].into_iter().chain(own).collect())
     }
 
     /// The buckets that may hold files of the tenant's, as `tables` of its records.
     pub(crate) async fn buckets(&self, tenant: &TenantItem) -> Result<Vec<String>, ControlError> {
-        let own = match tenant.isolation {
-            Isolation::Siloed => self.silos.bucket(&tenant.tenant_id).await?,
-            Isolation::Pooled => None,
-        };
+        let own = self.silos.bucket(&tenant.tenant_id).await?;
         Ok([self.stores.pool().files].into_iter().chain(own).collect())
+    }
+
+    /// What keeps the names of a silo from being deleted together with a pooled tenant: something in it, which is not
+    /// known to be the tenant's. In words.
+    pub(crate) async fn foreign_silo(&self, tenant: &TenantItem) -> Result<Option<String>, ControlError> {
+        match tenant.isolation {
+            Isolation::Pooled => self.silos.left_over(&tenant.tenant_id).await,
+            Isolation::Siloed => Ok(None),
+        }
     }
 
     /// What a bucket holds behind a prefix.

@@ -1,7 +1,6 @@
 //! The purge: what a tenant has is deleted, kind by kind.
 
 use aws_sdk_dynamodb::types::{DeleteRequest, WriteRequest};
-use contract::Isolation;
 use tenant_context::ApiKeyId;
 use time::Duration;
 
@@ -86,9 +85,8 @@ impl Run<'_> {
         tenant: &TenantItem,
         leaving: &mut Leaving,
     ) -> Result<Outcome, ControlError> {
-        if tenant.isolation == Isolation::Pooled {
-            leaving.enter(Step::PurgeKeys);
-            return Ok(Outcome::Progress);
+        if let Some(reason) = self.foreign_silo(tenant).await? {
+            return Ok(Outcome::Standstill(reason));
         }
         match self.silos.remove(&tenant.tenant_id, self.budget).await? {
             Removed::Gone => leaving.enter(Step::PurgeKeys),

@@ -9,6 +9,8 @@ async fn an_import_that_does_not_fit_is_refused_and_writes_nothing() {
     let ground = Ground::start().await;
     let subject = ground.onboard("subject", "pooled", 2).await;
     ground.fill_a_little(&subject).await;
+    let put = ground.call(&subject.keys[1].1, "PUT", "/checkpoints/sync", &[], "2").await;
+    assert_eq!(put.status, 201, "{put:?}");
     let prefix = ground.export(&subject).await;
     let new = ground.onboard("newone", "pooled", 2).await;
     let with_record = ground.onboard("filled1", "pooled", 1).await;

@@ -196,6 +196,20 @@ impl Field {
         pages.items().send().try_collect().await.expect("the table can be read")
     }
 
+    /// Deletes all that is in a bucket.
+    pub(crate) async fn empty(&self, bucket: &str) {
+        let s3 = self.s3(None);
+        let files = s3.list_objects_v2().bucket(bucket).send().await.expect("a list");
+        for key in files.contents().iter().filter_map(|object| object.key()) {
+            s3.delete_object().bucket(bucket).key(key).send().await.expect("deleted");
+        }
+        let uploads = s3.list_multipart_uploads().bucket(bucket).send().await.expect("a list");
+        for upload in uploads.uploads() {
+            let abort = s3.abort_multipart_upload().bucket(bucket).set_key(upload.key.clone());
+            abort.set_upload_id(upload.upload_id.clone()).send().await.expect("given up");
+        }
+    }
+
     /// All that the tables, the bucket and the gateway have of a tenant, but its tenant item and its audit.
     pub(crate) async fn remains(&self, subject: &Subject) -> Vec<String> {
         let mut found = Vec::new();

@@ -118,7 +118,7 @@ async fn a_tenant_that_waits_for_its_silo_can_be_ended_and_nothing_of_anothers_g
 }
 
 #[tokio::test]
-async fn a_pooled_tenants_leftover_silo_goes_with_it() {
+async fn what_has_the_names_of_a_pooled_tenants_silo_goes_with_it_when_it_is_empty_and_not_before() {
     let field = Field::start().await;
     let subject = field.tenant_in("abc", "siloed", Filling { records: 1, files: 1 }).await;
     // As if it had been moved back by hand, and its silo forgotten.
@@ -129,6 +129,20 @@ async fn a_pooled_tenants_leftover_silo_goes_with_it() {
     let update = update.expression_attribute_names("#isolation", "isolation");
     update.expression_attribute_values(":pooled", pooled).send().await.expect("the tenant is changed");
     field.leave("abc", 0).await;
+    for minutes in [71, 72] {
+        field.run(&time_of(minutes)).await;
+    }
+    // Nobody knows whose it is.
+    let standing = field.shown("abc").await["offboarding"].clone();
+    let reason = standing["standstill"].as_str().unwrap_or_else(|| panic!("{standing}"));
+    assert!(reason.contains("tenantry-silo-abc-records") && reason.contains("not empty"), "{reason}");
+    let (table, bucket) = field.home("abc", "siloed");
+    for item in field.items(&table).await {
+        let delete = field.aws().dynamodb().delete_item().table_name(&table);
+        let delete = delete.key("tenant_id", item["tenant_id"].clone()).key("sk", item["sk"].clone());
+        delete.send().await.expect("deleted");
+    }
+    field.empty(&bucket).await;
     field.run_until("abc", "deleted").await;
     assert_eq!(field.remains(&subject).await, [""; 0]);
 }
