@@ -243,8 +243,8 @@ pub(crate) enum TenantsCommand {
     Import {
         /// The tenant.
         tenant_id: TenantId,
-        /// The export's prefix, as the offboarding shows it.
-        #[arg(long, value_name = "PREFIX", required_unless_present = "abandon", conflicts_with = "abandon")]
+        /// The export, as the offboarding shows it, or its prefix alone.
+        #[arg(long, value_name = "EXPORT", value_parser = export, required_unless_present = "abandon", conflicts_with = "abandon")]
         from: Option<String>,
         /// An exported key, and the tenant's key that gets its checkpoints; may be repeated. It can be left out where
         /// there is one of each.
@@ -422,6 +422,15 @@ fn once(text: &str) -> Result<String, String> {
         Ok(text.to_owned())
     } else {
         Err("must be 1 to 255 visible ASCII characters".to_owned())
+    }
+}
+
+/// The prefix of an export, which may stand behind its bucket: there is one bucket of exports in a deployment.
+fn export(text: &str) -> Result<String, String> {
+    let Some(place) = text.strip_prefix("s3://") else { return Ok(text.to_owned()) };
+    match place.split_once('/') {
+        Some((bucket, prefix)) if bucket.starts_with("tenantry-exports-") => Ok(prefix.to_owned()),
+        _ => Err("must be in the bucket tenantry-exports-…".to_owned()),
     }
 }
 

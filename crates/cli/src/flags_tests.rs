@@ -42,6 +42,7 @@ fn every_command_is_read() {
         "tenants import acme --from acme/000004/",
         "tenants import acme --from acme/000004/ --key k1=k2 --key k3=k4",
         "tenants import acme --from acme/000004/ --without-checkpoints",
+        "tenants import acme --from s3://tenantry-exports-123456789012-us-east-1/acme/000004/",
         "tenants import acme --abandon",
         "keys create acme",
         "keys create acme --idempotency-key k-1",
@@ -117,6 +118,7 @@ fn what_is_no_command_ends_with_the_code_for_usage() {
         "tenants delete",
         "tenants delete acme --grace 91d",
         "tenants import acme",
+        "tenants import acme --from s3://others-exports/acme/000004/",
         "tenants import acme --from acme/000004/ --abandon",
         "tenants import acme --from acme/000004/ --key k1",
         "tenants import acme --from acme/000004/ --key k1=k2 --without-checkpoints",
@@ -143,5 +145,15 @@ fn what_is_no_command_ends_with_the_code_for_usage() {
         "usage near-limit --limit 101",
     ] {
         assert_eq!(read(line).expect_err(line).exit_code(), 2, "{line}");
+    }
+}
+
+#[test]
+fn an_export_is_named_as_it_is_shown_or_by_its_prefix() {
+    for from in ["acme/000004/", "s3://tenantry-exports-123456789012-us-east-1/acme/000004/"] {
+        assert_eq!(export(from).as_deref(), Ok("acme/000004/"), "{from}");
+    }
+    for wrong in ["s3://tenantry-exports-123456789012-us-east-1", "s3://other/acme/000004/"] {
+        assert!(export(wrong).is_err(), "{wrong}");
     }
 }

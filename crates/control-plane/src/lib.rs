@@ -8,6 +8,7 @@ mod batch;
 mod changes;
 mod checkpoints;
 mod desk;
+mod digest;
 mod error;
 mod file_copy;
 mod file_removal;

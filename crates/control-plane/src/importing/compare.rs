@@ -87,18 +87,20 @@ impl Run<'_> {
         .filter(|(_, there, exported)| there != exported)
         .map(|(what, there, exported)| format!("{there} {what} for {exported}"))
         .collect();
-        let reason = if !differs.is_empty() {
-            format!("the tenant has {} of the export", differs.join(", "))
+        let difference = if !differs.is_empty() {
+            Some(format!("the tenant has {} of the export", differs.join(", ")))
         } else if importing.found_digest != importing.imported {
-            "the tenant's records and files are as many as the export's, but are not the same".to_owned()
+            Some(
+                "the tenant's records and files are as many as the export's, but are not the same".to_owned(),
+            )
         } else {
-            String::new()
+            None
         };
-        if !reason.is_empty() {
+        if let Some(difference) = difference {
             importing.compare();
             importing.pace.next_at = self.now + AGAIN;
             importing.pace.standstill = Some(format!(
-                "{reason}, though writes wait: something writes past the API; give the import up"
+                "{difference}, though writes wait: something writes past the API; give the import up"
             ));
             return Ok(Outcome::Progress);
         }

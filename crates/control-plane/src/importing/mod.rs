@@ -18,8 +18,8 @@ use tenant_context::{ApiKeyId, Held};
 use time::OffsetDateTime;
 
 use crate::ControlError;
+use crate::digest::Digest;
 use crate::item::TenantItem;
-use crate::moving::Digest;
 use crate::task::{Outcome, Pace, Partition, Run};
 
 pub use request::Imports;

@@ -12,9 +12,9 @@ use super::{Importing, Step};
 use crate::ControlError;
 use crate::changes::shown;
 use crate::desk::{Change, Desk};
+use crate::digest::Digest;
 use crate::file_removal::Contents;
 use crate::item::TenantItem;
-use crate::moving::Digest;
 use crate::task::{Home, Pace, Partition, REVOCATION_HORIZON, Task, insisting, patient_s3, unnamed};
 
 /// Imports, on behalf of an operator.

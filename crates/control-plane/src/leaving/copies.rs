@@ -10,10 +10,10 @@ use super::lines::Lines;
 use super::manifest::FILES;
 use super::{Leaving, Step, purging};
 use crate::ControlError;
+use crate::digest::Digest;
 use crate::file_copy::{Copied, Copier, Listed, Place};
 use crate::hex::hex;
 use crate::item::TenantItem;
-use crate::moving::Digest;
 use crate::task::{Listing, Outcome, Run};
 
 /// Longest key that S3 takes, in bytes.

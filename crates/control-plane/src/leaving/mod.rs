@@ -19,8 +19,8 @@ use tenant_context::ApiKeyId;
 use time::{Duration, OffsetDateTime};
 
 use crate::ControlError;
+use crate::digest::Digest;
 use crate::item::TenantItem;
-use crate::moving::Digest;
 use crate::task::{Outcome, Pace, Run};
 
 pub(crate) use copies::ExportedFile;

@@ -10,8 +10,8 @@ use super::{Leaving, Step};
 use crate::ControlError;
 use crate::changes::shown;
 use crate::desk::{Change, Desk, LEASE};
+use crate::digest::Digest;
 use crate::item::TenantItem;
-use crate::moving::Digest;
 use crate::pending::Pending;
 use crate::task::{Pace, REVOCATION_HORIZON, Task};
 

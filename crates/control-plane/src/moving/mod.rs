@@ -5,7 +5,6 @@
 
 mod clean;
 mod compare;
-mod digest;
 mod files;
 mod late;
 mod records;
@@ -16,10 +15,10 @@ use serde::{Deserialize, Serialize};
 use tenant_context::Held;
 use time::{Duration, OffsetDateTime};
 
-pub(crate) use digest::Digest;
 pub use request::Moves;
 
 use crate::ControlError;
+use crate::digest::Digest;
 use crate::item::TenantItem;
 use crate::provisioning::SOON;
 use crate::silo::{Made, Patience};

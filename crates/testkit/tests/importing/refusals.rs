@@ -2,7 +2,18 @@
 
 use serde_json::{Value, json};
 
-use crate::ground::{Ground, Holdings};
+use crate::ground::{Ground, Holdings, Tenant};
+
+/// Exports a tenant with a little of every kind, and asks for the import into a new one. Answers the export's prefix,
+/// and the new tenant.
+async fn begun(ground: &Ground) -> (String, Tenant) {
+    let subject = ground.onboard("subject", "pooled", 1).await;
+    ground.fill_a_little(&subject).await;
+    let prefix = ground.export(&subject).await;
+    let new = ground.onboard("newone", "pooled", 1).await;
+    assert_eq!(ground.ask("newone", &json!({ "prefix": prefix })).await.status, 202);
+    (prefix, new)
+}
 
 #[tokio::test]
 async fn an_import_that_does_not_fit_is_refused_and_writes_nothing() {
@@ -134,11 +145,7 @@ async fn a_line_that_cannot_be_read_is_named_and_nothing_of_its_part_is_written(
 #[tokio::test]
 async fn an_import_that_waits_is_given_up_at_once_and_leaves_the_tenants_own_alone() {
     let ground = Ground::start().await;
-    let subject = ground.onboard("subject", "pooled", 1).await;
-    ground.fill_a_little(&subject).await;
-    let prefix = ground.export(&subject).await;
-    let new = ground.onboard("newone", "pooled", 1).await;
-    assert_eq!(ground.ask("newone", &json!({ "prefix": prefix })).await.status, 202);
+    let (_, new) = begun(&ground).await;
     // A request that did not know of the import.
     ground.plant(&new, "notes#late", &[]).await;
     let own = ground.holdings(&new).await;
@@ -183,11 +190,7 @@ async fn what_is_written_past_the_api_meanwhile_is_found_by_the_comparison() {
 #[tokio::test]
 async fn what_is_replaced_past_the_api_meanwhile_is_found_by_its_digest() {
     let ground = Ground::start().await;
-    let subject = ground.onboard("subject", "pooled", 1).await;
-    ground.fill_a_little(&subject).await;
-    let prefix = ground.export(&subject).await;
-    let new = ground.onboard("newone", "pooled", 1).await;
-    assert_eq!(ground.ask("newone", &json!({ "prefix": prefix })).await.status, 202);
+    let (prefix, new) = begun(&ground).await;
     // Behind the records.
     let crash = ground.inner().crash_after("tenants-reconcile", 4);
     ground.go_on("newone", 71).await;
@@ -214,11 +217,7 @@ async fn what_is_replaced_past_the_api_meanwhile_is_found_by_its_digest() {
 #[tokio::test]
 async fn a_checkpoint_that_was_written_meanwhile_is_neither_overwritten_nor_deleted() {
     let ground = Ground::start().await;
-    let subject = ground.onboard("subject", "pooled", 1).await;
-    ground.fill_a_little(&subject).await;
-    let prefix = ground.export(&subject).await;
-    let new = ground.onboard("newone", "pooled", 1).await;
-    assert_eq!(ground.ask("newone", &json!({ "prefix": prefix })).await.status, 202);
+    let (_, new) = begun(&ground).await;
     // By credentials that were handed out before.
     ground.checkpoint(&new, "sync").await;
     let own = ground.holdings(&new).await;
@@ -234,11 +233,7 @@ async fn a_checkpoint_that_was_written_meanwhile_is_neither_overwritten_nor_dele
 #[tokio::test]
 async fn a_key_that_is_to_get_checkpoints_is_not_rotated_meanwhile() {
     let ground = Ground::start().await;
-    let subject = ground.onboard("subject", "pooled", 1).await;
-    ground.fill_a_little(&subject).await;
-    let prefix = ground.export(&subject).await;
-    let new = ground.onboard("newone", "pooled", 1).await;
-    assert_eq!(ground.ask("newone", &json!({ "prefix": prefix })).await.status, 202);
+    let (_, new) = begun(&ground).await;
     let rotation = json!({"rotate": new.keys[0].0, "overlap_seconds": 60}).to_string();
     let before = ground.contents().await;
     let refused = ground.as_admin("POST", "/tenants/newone/keys", &rotation).await;
